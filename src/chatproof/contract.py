@@ -1,4 +1,4 @@
-"""The contract as values: clauses, error codes, open questions, parsed from text. Knows no file and no check."""
+"""The contract as values: clauses, error codes, open questions, parsed from text. Knows no file, no check."""
 
 from __future__ import annotations
 
