@@ -5,16 +5,14 @@ judge: what the end of the input leaves of an event is shown, told apart by `ter
 would discard it; and bytes that are not UTF-8 are reported where a browser would replace them.
 
 One line machine decides everything. Beside it stands a short cut for what nearly every server sends: blocks
-of one `data: ` line, ended by two line feeds. It applies only where the machine stands at the start of a
+of one data line, ended by two line feeds. It applies only where the machine stands at the start of a
 block and the read holds no carriage return, and it is tested to give what the machine gives.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 
@@ -25,21 +23,21 @@ CUT_BY_LINE_END = "a UTF-8 character cut by the end of a line"
 CUT_BY_END_OF_INPUT = "a UTF-8 character cut by the end of the input"
 
 
-class Oddity(StrEnum):
-    """Something legal that not every server sends; counted, never a finding (STR-19)."""
-
-    BOM = "bom"
-    COMMENT = "comment"
-    CR = "cr"
-    CRLF = "crlf"
-    EVENT_FIELD = "event_field"
-    ID_FIELD = "id_field"
-    ID_WITH_NUL = "id_with_nul"  # ignored, as the text says
-    MULTI_LINE = "multi_line"  # an event of more than one data line
-    NO_COLON = "no_colon"  # a data line that is nothing but `data`
-    NO_SPACE = "no_space"  # a data line with a value right after the colon
-    RETRY_FIELD = "retry_field"
-    UNKNOWN_FIELD = "unknown_field"  # ignored, as the text says
+# Legal, but not what every server sends: counted, never a finding (STR-19).
+ODDITIES: Mapping[str, str] = {
+    "bom": "a byte order mark opens the body",
+    "comment": "comment lines",
+    "cr": "lines that end in CR",
+    "crlf": "lines that end in CRLF",
+    "event_field": "`event` fields",
+    "id_field": "`id` fields",
+    "id_with_nul": "`id` fields with a NUL, ignored as the text says",
+    "multi_line": "events of more than one data line",
+    "no_colon": "lines that are nothing but `data`",
+    "no_space": "data with no space after the colon",
+    "retry_field": "`retry` fields",
+    "unknown_field": "lines of any other name, ignored as the text says",
+}
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -97,13 +95,13 @@ class Parser:
         self._data: list[bytes] = []
         self._type = ""
         self._id = ""
-        self._oddities: Counter[str] = Counter()
+        self._seen = dict.fromkeys(ODDITIES, 0)
         self._problems: list[Problem] = []
 
     @property
     def oddities(self) -> Mapping[str, int]:
         """How often each legal oddity was seen so far; what was not seen is absent."""
-        return {str(name): count for name, count in sorted(self._oddities.items()) if count}
+        return {name: count for name, count in self._seen.items() if count}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -116,7 +114,7 @@ class Parser:
         if not data:
             return events
         self._at_ns = at_ns
-        if b"\r" in data or self._after_cr or (self._fresh and not data.startswith(b"data: ")):
+        if b"\r" in data or self._after_cr or (self._fresh and not data.startswith(b"data:")):
             self._lines(data, events)
             return events
         if not self._between:
@@ -162,8 +160,12 @@ class Parser:
         append = events.append
         for block in blocks:
             end = start + len(block) + 2
-            if block[:6] == b"data: " and b"\n" not in block and (block.isascii() or _is_utf8(block)):
-                append(Event(block[6:], "", self._id, at_ns, start, end, True))
+            if block[:5] == b"data:" and b"\n" not in block and (block.isascii() or _is_utf8(block)):
+                if block[5:6] == b" ":
+                    append(Event(block[6:], "", self._id, at_ns, start, end, True))
+                else:
+                    self._seen["no_space"] += len(block) > 5
+                    append(Event(block[5:], "", self._id, at_ns, start, end, True))
             else:
                 self._size = self._start = start
                 self._lines(block + b"\n\n", events)
@@ -177,8 +179,8 @@ class Parser:
         if self._after_cr:
             self._after_cr = False
             if data[:1] == b"\n":
-                self._oddities[Oddity.CR] -= 1
-                self._oddities[Oddity.CRLF] += 1
+                self._seen["cr"] -= 1
+                self._seen["crlf"] += 1
                 data, at = data[1:], at + 1
                 if self._between:
                     self._start = at
@@ -190,7 +192,7 @@ class Parser:
                 break
             ending = piece[len(line) :]
             if ending != b"\n":
-                self._oddities[Oddity.CR if ending == b"\r" else Oddity.CRLF] += 1
+                self._seen["cr" if ending == b"\r" else "crlf"] += 1
             if self._partial:
                 start = at - len(self._partial)
                 line = bytes(self._partial) + line
@@ -215,7 +217,7 @@ class Parser:
         self._fresh = False
         if not line.startswith(_BOM):
             return line, 0
-        self._oddities[Oddity.BOM] += 1
+        self._seen["bom"] += 1
         self._start = len(_BOM)
         return line[len(_BOM) :], len(_BOM)
 
@@ -236,26 +238,26 @@ class Parser:
         if name == b"data":
             self._data.append(value)
             if not colon:
-                self._oddities[Oddity.NO_COLON] += 1
+                self._seen["no_colon"] += 1
             elif value and not spaced:
-                self._oddities[Oddity.NO_SPACE] += 1
+                self._seen["no_space"] += 1
         elif not name:
-            self._oddities[Oddity.COMMENT] += 1
+            self._seen["comment"] += 1
         elif name == b"event":
             self._type = value.decode("utf-8", "replace")
-            self._oddities[Oddity.EVENT_FIELD] += 1
+            self._seen["event_field"] += 1
         elif name == b"id":
             if b"\0" in value:
-                self._oddities[Oddity.ID_WITH_NUL] += 1
+                self._seen["id_with_nul"] += 1
             else:
                 self._id = value.decode("utf-8", "replace")
-                self._oddities[Oddity.ID_FIELD] += 1
+                self._seen["id_field"] += 1
         else:
-            self._oddities[Oddity.RETRY_FIELD if name == b"retry" else Oddity.UNKNOWN_FIELD] += 1
+            self._seen["retry_field" if name == b"retry" else "unknown_field"] += 1
 
     def _dispatch(self, events: list[Event], end: int, *, terminated: bool) -> None:
         if len(self._data) > 1:
-            self._oddities[Oddity.MULTI_LINE] += 1
+            self._seen["multi_line"] += 1
         data = b"\n".join(self._data)
         events.append(Event(data, self._type, self._id, self._at_ns, self._start, end, terminated))
         self._data = []
