@@ -1,0 +1,298 @@
+"""One stream, folded as it comes into a ladder of instants, gaps and counts. Keeps no clock and judges no clause.
+
+Until the first content each read is looked at once it is there, for that instant must be right. After it, reads are
+only noted with their instants and folded eight kilobytes at a time. Every event's JSON is decoded, into a typed
+chunk; what does not fit the type is read again the lenient way that conformance reads it, so both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from chatproof import sse
+from chatproof.answer import DONE, decode_json
+from chatproof.metrics import Histogram
+from chatproof.metrics.histogram import ZERO
+from chatproof.record import Read, Transfer
+
+FOLD_AT = 8192
+EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
+TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
+
+
+class Delta(msgspec.Struct, gc=False):
+    """What a chunk adds to a choice; only what the fold asks for."""
+
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: msgspec.Raw | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One choice of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """One chunk, or an error envelope."""
+
+    id: str | None = None
+    object: str | None = None
+    created: int | None = None
+    model: str | None = None
+    choices: list[Choice] = []
+    usage: msgspec.Raw | None = None
+    error: msgspec.Raw | None = None
+
+
+_decode = msgspec.json.Decoder(Chunk).decode
+_NULL = b"null"
+
+
+class StreamFold:
+    """The sink of one streamed answer; `close` completes it, and only then its fields are final."""
+
+    def __init__(self, *, keep_bytes: int = 0, leave_after: int | None = None) -> None:
+        self._parser = sse.Parser()
+        self._pending: list[tuple[int, bytes]] = []
+        self._pending_size = 0
+        self._unfinished = 0  # bytes since the last completed event
+        self._keep_bytes = keep_bytes
+        self._leave_after = leave_after
+        self._zero_gaps = 0
+        self._texts: list[str] = []
+        self._text_size = 0
+        self.kept: list[Read] = []  # the raw reads, up to `keep_bytes`
+        self.kept_whole = keep_bytes > 0
+        self.first_byte_ns: int | None = None
+        self.first_event_ns: int | None = None
+        self.role_only_ns: int | None = None
+        self.first_reasoning_ns: int | None = None
+        self.first_content_ns: int | None = None
+        self.last_content_ns: int | None = None
+        self.finish_ns: int | None = None
+        self.usage_ns: int | None = None
+        self.done_ns: int | None = None
+        self.events = 0
+        self.content_events = 0
+        self.bad_events = 0  # data events that are not JSON objects
+        self.dones = 0
+        self.dones_terminated = 0
+        self.after_done = 0  # events after the first [DONE]
+        self.envelopes = 0  # distinct (id, created, object, model); more than one is STR-05's affair
+        self.envelope: tuple[str | None, str | None, int | None, str | None] | None = None
+        self.finishes: dict[int, list[str]] = {}
+        self.content_after_finish = 0
+        self.substance = False  # reasoning, a refusal or a tool call
+        self.usage: Mapping[str, Any] | None = None
+        self.usages = 0
+        self.finish_after_usage = False
+        self.error: Any = None
+        self.after_error: list[str] = []  # what followed the error envelope: "done", "finish"
+        self.problems = 0  # breaches of the event-stream format
+        self.gaps = Histogram()
+
+    def feed(self, at_ns: int, block: bytes) -> Transfer | None:
+        """Takes what one read brought; a reason to hang up, where there is one."""
+        if self.first_byte_ns is None:
+            self.first_byte_ns = at_ns
+        if self._keep_bytes:
+            self._keep(at_ns, block)
+        if self.first_content_ns is None or self._leave_after is not None:
+            return self._fold(at_ns, block)
+        self._pending.append((at_ns, block))
+        self._pending_size += len(block)
+        return self._fold_pending() if self._pending_size > FOLD_AT else None
+
+    def close(self) -> None:
+        """The body is over: folds what is left."""
+        self._fold_pending()
+        self._take(self._parser.close())
+        self.problems = len(self._parser.problems)
+        if self._zero_gaps:
+            self.gaps.counts[ZERO] = self.gaps.counts.get(ZERO, 0) + self._zero_gaps
+
+    @property
+    def zero_gaps(self) -> int:
+        """Content events that came in the same read as the one before."""
+        return self._zero_gaps
+
+    @property
+    def text(self) -> str:
+        """The answer's visible text, up to a cap."""
+        return "".join(self._texts)
+
+    def _keep(self, at_ns: int, block: bytes) -> None:
+        if len(block) > self._keep_bytes:
+            self.kept_whole, self._keep_bytes = False, 0
+            return
+        self._keep_bytes -= len(block)
+        self.kept.append(Read(at_ns, block))
+
+    def _fold_pending(self) -> Transfer | None:
+        pending, self._pending, self._pending_size = self._pending, [], 0
+        for at_ns, block in pending:
+            stop = self._fold(at_ns, block)
+            if stop is not None:
+                return stop
+        return None
+
+    def _fold(self, at_ns: int, block: bytes) -> Transfer | None:
+        events = self._parser.feed(block, at_ns)
+        if events:
+            self._unfinished = 0
+            self._take(events)
+            if self._leave_after is not None and self.content_events >= self._leave_after:
+                return Transfer.LEFT
+        else:
+            self._unfinished += len(block)
+            if self._unfinished > EVENT_CAP:
+                return Transfer.CAPPED
+        return None
+
+    def _take(self, events: list[sse.Event]) -> None:
+        if events and self.first_event_ns is None:
+            self.first_event_ns = events[0].at_ns
+        self.events += len(events)
+        for event in events:
+            if self.dones:
+                self.after_done += 1
+            data = event.data
+            try:
+                chunk = _decode(data)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                if data.strip() == DONE:
+                    self._done(event)
+                    continue
+                lenient = _lenient(data)
+                if lenient is None:
+                    self.bad_events += 1
+                    continue
+                chunk = lenient
+            at_ns = event.at_ns
+            envelope = (chunk.id, chunk.object, chunk.created, chunk.model)
+            if envelope != self.envelope and chunk.error is None:
+                self.envelope = envelope
+                self.envelopes += 1
+            content = ""
+            for choice in chunk.choices:
+                delta = choice.delta
+                if delta is not None:
+                    if delta.content:
+                        content += delta.content
+                        if self.finishes and choice.index in self.finishes:
+                            self.content_after_finish += 1
+                    else:
+                        self._quiet(delta, at_ns)
+                if choice.finish_reason is not None:
+                    self._finish(choice, at_ns)
+            if content:
+                self._content(content, at_ns)
+            if chunk.usage is not None or chunk.error is not None:
+                self._account(chunk, at_ns)
+
+    def _content(self, content: str, at_ns: int) -> None:
+        self.content_events += 1
+        last = self.last_content_ns
+        if last is None:
+            self.first_content_ns = at_ns
+        elif at_ns > last:
+            self.gaps.add(at_ns - last)
+        else:
+            self._zero_gaps += 1
+        self.last_content_ns = at_ns
+        if self._text_size < TEXT_CAP:
+            self._text_size += len(content)
+            self._texts.append(content)
+
+    def _quiet(self, delta: Delta, at_ns: int) -> None:
+        """A delta without content: a role, reasoning, a refusal, a tool call or nothing."""
+        if delta.reasoning_content or delta.reasoning:
+            self.substance = True
+            if self.first_reasoning_ns is None:
+                self.first_reasoning_ns = at_ns
+        elif delta.refusal or _filled(delta.tool_calls):
+            self.substance = True
+        elif delta.role is not None and self.role_only_ns is None:
+            self.role_only_ns = at_ns
+
+    def _finish(self, choice: Choice, at_ns: int) -> None:
+        if self.finish_ns is None:
+            self.finish_ns = at_ns
+        if self.usages:
+            self.finish_after_usage = True
+        if self.error is not None:
+            self.after_error.append("finish")
+        self.finishes.setdefault(choice.index, []).append(choice.finish_reason or "")
+
+    def _account(self, chunk: Chunk, at_ns: int) -> None:
+        if chunk.error is not None and bytes(chunk.error) != _NULL and self.error is None:
+            error = decode_json(bytes(chunk.error))
+            self.error = error if isinstance(error, dict) else None
+        if chunk.usage is not None and bytes(chunk.usage) != _NULL:
+            usage = decode_json(bytes(chunk.usage))
+            if isinstance(usage, dict):
+                self.usage, self.usage_ns = usage, at_ns
+                self.usages += 1
+
+    def _done(self, event: sse.Event) -> None:
+        self.dones += 1
+        self.dones_terminated += event.terminated
+        if self.done_ns is None:
+            self.done_ns = event.at_ns
+        if self.error is not None:
+            self.after_error.append("done")
+
+
+def _filled(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and bytes(raw) not in (_NULL, b"[]", b"{}", b'""')
+
+
+def _lenient(data: bytes) -> Chunk | None:
+    """The chunk in an event that does not fit the types; None where it is not a JSON object."""
+    try:
+        value = decode_json(data)
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    listed = value.get("choices")
+    choices = [_lenient_choice(c) for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
+    return Chunk(
+        id=_text(value.get("id")),
+        object=_text(value.get("object")),
+        created=value["created"] if type(value.get("created")) is int else None,
+        model=_text(value.get("model")),
+        choices=choices,
+        usage=_raw(value.get("usage")),
+        error=_raw(value.get("error")),
+    )
+
+
+def _lenient_choice(choice: Mapping[str, Any]) -> Choice:
+    delta = choice.get("delta")
+    fields = delta if isinstance(delta, dict) else {}
+    index, finish = choice.get("index"), choice.get("finish_reason")
+    texts = {name: _text(fields.get(name)) for name in ("role", "content", "reasoning_content", "reasoning", "refusal")}
+    return Choice(
+        index=index if type(index) is int else 0,
+        delta=Delta(**texts, tool_calls=_raw(fields.get("tool_calls"))),
+        finish_reason=None if finish is None else str(finish),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _raw(value: object) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(msgspec.json.encode(value))

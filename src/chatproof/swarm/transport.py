@@ -1,0 +1,304 @@
+"""A TCP or TLS connection whose reads carry the kernel's receive time. Knows nothing of HTTP.
+
+One watcher on gevent's loop lives as long as the socket and reads in the hub's callback: a greenlet that waits for
+each read would cost a failed read, two `epoll_ctl` and two switches. TLS goes through memory BIOs, since only the
+raw socket can say when a packet came.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent import monkey
+from gevent import socket as waiting
+
+from chatproof.swarm.endpoint import Address, Endpoint, addresses
+
+RawSocket: Any = monkey.get_original("socket", "socket")
+SO_TIMESTAMPNS = 35  # not named by the socket module; the value on Linux, also that of SCM_TIMESTAMPNS
+KERNEL_CLOCK = sys.platform == "linux"
+READ_SIZE = 65536
+_TIMESPEC = struct.Struct("qq")
+_ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if KERNEL_CLOCK else 0
+_SECOND = 1_000_000_000
+_RESOLVED_FOR_NS = 10 * _SECOND
+_BUFFER = bytearray(READ_SIZE)  # shared: only the hub reads, and whoever is handed a view copies what it keeps
+_VIEW = memoryview(_BUFFER)
+_INTO = (_BUFFER,)
+
+OnData = Callable[[int, bytes | memoryview], None]  # (instant, what arrived: good for this call only)
+OnEnd = Callable[[Exception | None], None]  # None: an orderly end
+
+
+class ConnectError(OSError):
+    """No connection: name, address, TLS; the message names which."""
+
+
+class ConnectTimeoutError(ConnectError):
+    """No connection in time."""
+
+
+def wall_offset() -> int:
+    """Nanoseconds to take from CLOCK_REALTIME to get the monotonic clock; the tightest of three readings."""
+    readings = []
+    for _ in range(3):
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        after = time.monotonic_ns()
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
+
+
+class Resolver:
+    """Names to addresses, remembered for ten seconds, so that a thousand users do not ask a thousand times."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[int, list[Address]]] = {}
+
+    def resolve(self, host: str, port: int) -> list[Address]:
+        """The addresses of a host, families in turn; ConnectError where there are none."""
+        now = time.monotonic_ns()
+        until, found = self._known.get((host, port), (0, []))
+        if now < until:
+            return found
+        try:
+            found = addresses(waiting.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            raise ConnectError(f"the name {host} does not resolve: {error.strerror}") from None
+        self._known[host, port] = (now + _RESOLVED_FOR_NS, found)
+        return found
+
+
+class Connection:
+    """An open connection; `receive` sets who gets what arrives, until then it waits in the kernel or is kept."""
+
+    def __init__(self, sock: Any, tls: ssl.SSLObject | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._tls = tls
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._on_data: OnData = _ignore_data
+        self._on_end: OnEnd = _ignore_end
+        self.alive = True
+        self.kernel_clock = KERNEL_CLOCK and _asks_for_timestamps(sock)
+        self._offset = wall_offset()
+        self.connected_ns = 0
+        self.secured_ns: int | None = None
+        self._watcher = gevent.get_hub().loop.io(self._fd, 1)
+
+    @classmethod
+    def open(cls, endpoint: Endpoint, resolver: Resolver, timeout_s: float) -> Connection:
+        """Connects, with TLS where the endpoint has it; ConnectError (or ConnectTimeoutError) where that fails."""
+        deadline = time.monotonic() + timeout_s
+        sock = _connect(endpoint, resolver.resolve(endpoint.host, endpoint.port), deadline)
+        connected_ns = time.monotonic_ns()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = None
+        try:
+            if endpoint.tls is not None:
+                tls = endpoint.tls.wrap_bio(incoming, outgoing, server_hostname=endpoint.host)
+                _handshake(sock, tls, incoming, outgoing, deadline)
+            connection = cls(sock, tls, incoming, outgoing)
+        except BaseException:
+            sock.close()
+            raise
+        connection.connected_ns = connected_ns
+        connection.secured_ns = time.monotonic_ns() if tls else None
+        connection._watcher.start(connection._readable if tls is None else connection._readable_tls)
+        return connection
+
+    def receive(self, on_data: OnData, on_end: OnEnd) -> None:
+        """Hands over what arrives from here on, in the hub's callback: neither function may block."""
+        self._offset = wall_offset()  # taken again: a step of the calendar clock must not move a stream
+        self._on_data, self._on_end = on_data, on_end
+
+    def idle(self) -> None:
+        """Nobody waits for data: what arrives now, an end included, makes the connection unfit for another use."""
+        self._on_data, self._on_end = self._unexpected, _ignore_end
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Hands all of `data` to the kernel, blocking only this greenlet; OSError where the peer is gone."""
+        if self._tls is not None:
+            self._tls.write(data)
+            data = self._outgoing.read()
+        _send_all(self._sock, data, time.monotonic() + timeout_s)
+
+    def poll(self) -> None:
+        """Reads what has arrived already, for one who is about to give up waiting."""
+        if self.alive:
+            (self._readable if self._tls is None else self._readable_tls)()
+
+    def close(self, *, abruptly: bool = False) -> None:
+        """Closes once; `abruptly` resets, so that the peer knows at once that nobody listens."""
+        if self._fd < 0:
+            return
+        self._fd, self.alive = -1, False
+        self._watcher.stop()  # before the descriptor can be given to another socket
+        self._watcher.close()
+        if abruptly:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+    def _unexpected(self, at_ns: int, data: bytes | memoryview) -> None:
+        self.alive = False
+
+    def _readable(self) -> None:
+        try:
+            size, ancillary, _, _ = self._sock.recvmsg_into(_INTO, _ANCILLARY_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._ended(error)
+            return
+        if not size:
+            self._ended(None)
+            return
+        if ancillary and self.kernel_clock:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            at_ns = seconds * _SECOND + nanoseconds - self._offset
+        else:
+            at_ns = time.monotonic_ns()
+        self._on_data(at_ns, _VIEW[:size])
+
+    def _readable_tls(self) -> None:
+        tls = self._tls
+        assert tls is not None
+        try:
+            size, ancillary, _, _ = self._sock.recvmsg_into(_INTO, _ANCILLARY_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._ended(error)
+            return
+        if size:
+            self._incoming.write(_VIEW[:size])
+        else:
+            self._incoming.write_eof()
+        at_ns = time.monotonic_ns()
+        if ancillary and self.kernel_clock:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            at_ns = seconds * _SECOND + nanoseconds - self._offset
+        parts = []
+        ending: Exception | None = None
+        ended = False
+        try:
+            while part := tls.read(READ_SIZE):
+                parts.append(part)
+            ended = True  # a close_notify
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            ended = True
+        except ssl.SSLError as error:
+            ended, ending = True, error
+        if self._outgoing.pending:  # a key update or a close_notify; losing it harms nobody
+            _send_now(self._sock, self._outgoing.read())
+        if parts:
+            self._on_data(at_ns, b"".join(parts))
+        if ended or not size:
+            self._ended(ending)
+
+    def _ended(self, error: Exception | None) -> None:
+        self.alive = False
+        if self._fd >= 0:
+            self._watcher.stop()
+        self._on_end(error)
+
+
+def _ignore_data(at_ns: int, data: bytes | memoryview) -> None: ...
+
+
+def _ignore_end(error: Exception | None) -> None: ...
+
+
+def _asks_for_timestamps(sock: Any) -> bool:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _connect(endpoint: Endpoint, found: list[Address], deadline: float) -> Any:
+    problem = "no address"
+    timed_out = False
+    for position, (family, address) in enumerate(found):
+        left = (deadline - time.monotonic()) / (len(found) - position)
+        try:
+            sock = RawSocket(family, socket.SOCK_STREAM)
+        except OSError as error:  # this machine has no such family
+            problem = error.strerror or str(error)
+            continue
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(address)
+        try:
+            if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+                waiting.wait_write(sock.fileno(), timeout=max(left, 0.001))
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except TimeoutError:
+            sock.close()
+            problem, timed_out = "no answer", True
+            continue
+        except BaseException:
+            sock.close()
+            raise
+        if code == 0:
+            return sock
+        sock.close()
+        problem, timed_out = os.strerror(code), False
+    error = ConnectTimeoutError if timed_out else ConnectError
+    raise error(f"cannot connect to {endpoint.authority}: {problem}")
+
+
+def _handshake(sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, deadline: float) -> None:
+    try:
+        while True:
+            try:
+                tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                done = False
+            if outgoing.pending:
+                _send_all(sock, outgoing.read(), deadline)
+            if done:
+                return
+            waiting.wait_read(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
+            data = sock.recv(READ_SIZE)
+            if data:
+                incoming.write(data)
+            else:
+                incoming.write_eof()
+    except TimeoutError:
+        raise ConnectTimeoutError("the TLS handshake did not end in time") from None
+    except ssl.SSLCertVerificationError as error:
+        raise ConnectError(f"the certificate is not trusted: {error.verify_message}; see ca_file") from None
+    except OSError as error:
+        raise ConnectError(f"the TLS handshake failed: {error.strerror or error}") from None
+
+
+def _send_all(sock: Any, data: bytes, deadline: float) -> None:
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[sock.send(left) :]
+        except (BlockingIOError, InterruptedError):
+            waiting.wait_write(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
+
+
+def _send_now(sock: Any, data: bytes) -> None:
+    try:
+        sock.send(data)
+    except OSError:
+        return
+
