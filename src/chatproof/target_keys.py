@@ -1,4 +1,4 @@
-"""The target file's tables as frozen values: each key, its type, its default. Knows no file, no environment."""
+"""The target file as frozen values: each key, its type, its default. Knows no file and no environment."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Model(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Balance(SecretTable, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the wallet's balance is read, in credits: a URL that answers JSON, or a command that prints it."""
+    """Where the wallet's balance is read, in credits: a URL that answers JSON, or a command printing it."""
 
     url: Text | None = None
     pointer: Pointer = ""  # RFC 6901, into the answer; "" is the whole answer
