@@ -7,8 +7,10 @@ of the true one. Histograms merge exactly: adding to one, or to several and merg
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from itertools import accumulate
 from math import log
 from typing import Final
 
@@ -46,18 +48,20 @@ class Histogram:
         """How many durations were counted."""
         return sum(self.counts.values())
 
-    def quantile(self, q: Fraction, above: int = 0) -> float | None:
-        """The nearest-rank quantile in nanoseconds, within 0.5 %; `above` more count as infinitely long.
+    def ranks(self) -> Callable[[int], float | None]:
+        """A function from a rank, 1 for the shortest, to its duration in ns; None past the longest."""
+        buckets = sorted(self.counts)
+        reached = list(accumulate(self.counts[bucket] for bucket in buckets))
 
-        None when nothing was counted, or when the quantile falls among those above.
-        """
-        total = self.total + above
-        rank = max(1, -(-total * q.numerator // q.denominator))
-        for bucket in sorted(self.counts):
-            rank -= self.counts[bucket]
-            if rank <= 0:
-                return bucket_value(bucket)
-        return None
+        def at(rank: int) -> float | None:
+            index = bisect_left(reached, rank)
+            return bucket_value(buckets[index]) if index < len(buckets) else None
+
+        return at
+
+    def quantile(self, q: Fraction) -> float | None:
+        """The nearest-rank quantile in nanoseconds, within 0.5 %; None when nothing was counted."""
+        return self.ranks()(max(1, -(-self.total * q.numerator // q.denominator)))
 
     def over(self, limit_ns: float, *, inclusive: bool = False) -> int:
         """How many lie above the limit (`inclusive`: at or above it), each bucket judged by its value."""
