@@ -2,8 +2,8 @@
 
     python benchmarks/parse_events.py [--events 50000] [--repeat 5]
 
-Each row is one way to cut the same body into reads, each figure the best of the repeats: what disturbs a run
-only ever slows it. httpx-sse gets its reads through a ready `httpx.Response`: no socket or HTTP work is in it.
+Each row is one way to cut the same body into reads, each figure the best of the repeats: what disturbs a
+run only ever slows it. httpx-sse gets its reads through a ready `httpx.Response`: no socket, no HTTP work.
 """
 
 from __future__ import annotations
