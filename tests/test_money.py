@@ -124,7 +124,7 @@ def test_worked_example() -> None:
 
     assert expected_charge(usage, prices, D(1)) == D("0.00200")
     assert expected_charge(usage, prices, D(1500)) == D("3.0000")
-    assert agrees_charge(as_printed("3.0000"), usage, prices, D(1500)) is True
+    assert agrees_charge(as_printed("3.0000"), D("3.0000"))
     assert usd_reference(D("3.0000"), D(1000)) == D("0.0030")
     assert agrees_reference(as_printed("3.0000"), as_printed("0.0030"), D(1000))
 
@@ -150,7 +150,10 @@ def test_worked_example() -> None:
 )
 def test_charge(credits: str, agrees: bool) -> None:
     """38 prompt and 19 completion tokens at 1500 credits a dollar are 0.0513, give or take one unit."""
-    assert agrees_charge(as_printed(credits), Usage(38, 19), MINIMAX, D(1500)) is agrees
+    expected = expected_charge(Usage(38, 19), MINIMAX, D(1500))
+
+    assert expected == D("0.0513")
+    assert agrees_charge(as_printed(credits), expected) is agrees
 
 
 @pytest.mark.parametrize(
@@ -170,8 +173,6 @@ def test_charge(credits: str, agrees: bool) -> None:
 def test_expected_charge(usage: Usage, prices: Prices, expected: Decimal | None) -> None:
     """Cached prompt tokens cost their own price; without one, or beyond the range, nothing is judged."""
     assert expected_charge(usage, prices, D(1)) == expected
-    if expected is None:
-        assert agrees_charge(Printed(D(0), 4), usage, prices, D(1)) is None
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_any_rounding_agrees(
     assume(exact < D("1e5"))
     credits = show(exact, places, rounding)
 
-    assert agrees_charge(credits, Usage(prompt, completion), Prices(a, b), markup) is True
+    assert agrees_charge(credits, exact)
     for reference_rounding in (ROUND_DOWN, ROUND_HALF_EVEN):
         from_shown = show(usd_reference(credits.value, D(1000)), places, reference_rounding)
         assert agrees_reference(credits, from_shown, D(1000))
@@ -271,11 +272,10 @@ def test_two_units_disagree(
     a: Decimal, b: Decimal, markup: Decimal, prompt: int, completion: int, places: int, units: int, sign: int
 ) -> None:
     """A charge that is two or more units of its last place away from what rounding makes is always seen."""
-    usage, prices = Usage(prompt, completion), Prices(a, b)
-    exact = expected_charge(usage, prices, markup)
+    exact = expected_charge(Usage(prompt, completion), Prices(a, b), markup)
     assert exact is not None
     assume(exact < D("1e5"))
     right = show(exact, places, ROUND_HALF_EVEN)
     wrong = Printed(right.value + sign * units * right.unit, places)
 
-    assert agrees_charge(wrong, usage, prices, markup) is False
+    assert not agrees_charge(wrong, exact)

@@ -132,10 +132,9 @@ def expected_charge(usage: Usage, prices: Prices, markup: Decimal) -> Decimal | 
     return (fresh * prices.input + usage.completion * prices.output + cached) * markup
 
 
-def agrees_charge(credits: Printed, usage: Usage, prices: Prices, markup: Decimal) -> bool | None:
-    """Whether the charge is the expected one within one unit of its last place (BIL-04); `None`: unjudged."""
-    expected = expected_charge(usage, prices, markup)
-    return None if expected is None else abs(credits.value - expected) <= credits.unit
+def agrees_charge(credits: Printed, expected: Decimal) -> bool:
+    """Whether a printed charge is the expected one, within one unit of its last place (BIL-04)."""
+    return abs(credits.value - expected) <= credits.unit
 
 
 def usd_reference(credits: Decimal, rate: Decimal) -> Decimal:
