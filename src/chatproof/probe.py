@@ -65,6 +65,7 @@ class Talk:
         self.probe = probe
         self.model = model
         self.asked: list[Answer] = []
+        self.notes: list[str] = []  # what an OBSERVE clause saw
         self._seed = seed
         self._shared = shared
         self._steps = count(1)
@@ -84,6 +85,11 @@ class Talk:
         """A word of the run's seed that is nowhere else: `nx` and 13 characters."""
         digest = hashlib.sha256(f"{self._seed}/{self.probe}/{next(self._nonces)}".encode()).digest()
         return "nx" + "".join(_NONCE_DIGITS[byte % 32] for byte in digest[:13])
+
+    @property
+    def unknown_key(self) -> str:
+        """A bearer key that no deployment has handed out."""
+        return unknown_key(self._seed)
 
     def body(self, **changes: Any) -> dict[str, Any]:
         """A minimal valid body that pins the model, with these members changed; `ABSENT` leaves one out."""
@@ -237,6 +243,11 @@ PUBLIC_CODES = frozenset(
     "unsupported_capability unsupported_model api_key_region_mismatch unsupported_option rate_limited "
     "billing_failed model_unavailable".split()
 )
+
+
+def unknown_key(seed: int) -> str:
+    """A key of the suite's own making; the gateway watches for its leaks like for a real one."""
+    return f"cp-unknown-{seed:016x}-key"
 
 
 def user(text: Any) -> dict[str, Any]:

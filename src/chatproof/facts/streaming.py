@@ -45,19 +45,14 @@ def finished(a: Answer) -> bool:
     return a.is_stream and bool({"stop", "length"} & set(map(str, a.finishes))) and not short and not a.asked.get("stop")
 
 
-def failed_inside(a: Answer) -> bool:
-    """Whether a stream told an error after it had started."""
-    return a.is_stream and a.stream_error is not None
-
-
 def asked_for_usage(a: Answer) -> bool:
     """Whether usage was asked for and the stream came to its end without an error."""
     return whole(a) and a.asked_usage
 
 
 def unasked_usage(a: Answer) -> bool:
-    """Whether a stream brought usage that nobody asked for."""
-    return a.is_stream and not a.asked_usage and a.usage is not None
+    """Whether a stream came that nobody asked for usage."""
+    return a.is_stream and not a.asked_usage
 
 
 def transferred(a: Answer) -> bool:
@@ -191,10 +186,10 @@ def role_comes_first(a: Answer, terms: Terms) -> Iterator[Problem]:
             yield problem("no other role later in the choice", repr(role))
 
 
-@fact("STR-11", of=failed_inside)
+@fact("STR-11", of=chunked)
 def no_success_after_an_error(a: Answer, terms: Terms) -> Iterator[Problem]:
-    """After an error event neither `[DONE]` nor a finish_reason pretends success."""
-    failed = a.stream_error
+    """After an event that tells an error, in whatever shape, neither `[DONE]` nor a finish_reason pretends success."""
+    failed = next((chunk for chunk in a.chunks if chunk.fields.get("error")), None)
     if failed is None:
         return
     after = failed.event.end
@@ -227,7 +222,7 @@ def usage_comes_when_asked(a: Answer, terms: Terms) -> Iterator[Problem]:
 @fact("STR-13", of=unasked_usage)
 def unasked_usage_is_well_formed(a: Answer, terms: Terms) -> Iterable[Problem]:
     """Usage that nobody asked for adds up all the same."""
-    return usage_problems(a)
+    return usage_problems(a) if a.usage is not None else ()
 
 
 @fact("STR-14", of=stream)

@@ -1,0 +1,328 @@
+"""All that conformance knows of pytest: which target, a conversation per probe, and what becomes of its outcome.
+
+The controller settles the target and the seed; workers (xdist) get both, and hand back their exchanges. Facts are
+judged once, by the controller, on the exchanges of all workers, and become rows of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from chatproof import evidence, run
+from chatproof.check import Conductor
+from chatproof.contract import Level
+from chatproof.preflight import settle
+from chatproof.probe import Shared, Talk, Violation, unknown_key
+from chatproof.record import Exchange
+from chatproof.reference import embedded, target_text
+from chatproof.target import Target, TargetError, load_target, parse_target, read_contract
+from chatproof.verdict import ClauseRow, NotObserved, Outcome, Problem, Seen, Untestable
+from chatproof.wire import Gateway, OverBudget, Unreachable
+
+PROPERTY = "chatproof"
+
+# What an outcome is called elsewhere: (pytest's outcome, whether it shows as an expected failure).
+PYTEST_STATE = {
+    Outcome.PASS: ("passed", False),
+    Outcome.FAIL: ("failed", False),
+    Outcome.WARN: ("skipped", True),
+    Outcome.OBSERVE: ("passed", False),
+    Outcome.NOT_OBSERVED: ("skipped", False),
+    Outcome.UNTESTABLE: ("skipped", False),
+    Outcome.WAIVED: ("skipped", False),
+    Outcome.KNOWN: ("skipped", True),
+    Outcome.STALE: ("failed", False),
+    Outcome.BROKEN: ("failed", False),
+    Outcome.OWN: ("passed", False),
+}
+
+
+@dataclass
+class State:
+    """What this process knows of the run under way."""
+
+    target: Target
+    seed: int
+    share: int = 1
+    shared: Shared = field(default_factory=Shared)
+    reports: list[run.ProbeReport] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    rows: tuple[ClauseRow, ...] = ()
+    conductor: Conductor | None = None
+    closing: ExitStack = field(default_factory=ExitStack)
+    _gateway: Gateway | None = None
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of this process, opened when it is first asked for."""
+        if self._gateway is None:
+            keys = {"unknown_key": unknown_key(self.seed)}
+            self._gateway = Gateway(self.target, seed=self.seed, share=self.share, secrets=keys)
+            self.closing.callback(self._gateway.close)
+        return self._gateway
+
+    def made(self) -> tuple[Exchange, ...]:
+        """The exchanges that this process itself made."""
+        return self._gateway.exchanges if self._gateway else ()
+
+
+STATE = pytest.StashKey[State]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a plain run."""
+    group = parser.getgroup("chatproof", "chatproof: which deployment is judged")
+    group.addoption("--target", metavar="FILE|URL", help="a target file, or a base URL that ends in /v1")
+    group.addoption("--seed", type=int, help="seed of nonces and keys; a new one for each run unless given")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle the target: from the controller, from whoever runs us, or from options and environment."""
+    given = getattr(config, "workerinput", {}).get(PROPERTY)
+    if given is not None:
+        config.stash[STATE] = pickle.loads(given)
+        return
+    conductor = next((p for p in config.pluginmanager.get_plugins() if isinstance(p, Conductor)), None)
+    if conductor is not None:
+        config.stash[STATE] = State(
+            conductor.target, conductor.seed, exchanges=list(conductor.exchanges), conductor=conductor
+        )
+        return
+    try:
+        config.stash[STATE] = _settled(config)
+    except (TargetError, Unreachable) as wrong:
+        pytest.exit(f"chatproof: {wrong}", returncode=2 if isinstance(wrong, TargetError) else 3)
+
+
+def _settled(config: pytest.Config) -> State:
+    named = config.getoption("--target")
+    url = named if named and "://" in named else None
+    target = load_target(Path(named) if named and not url else None, url, os.environ)
+    seed = config.getoption("--seed")
+    seed = random.SystemRandom().getrandbits(48) if seed is None else seed
+    closing = ExitStack()
+    if target is None:
+        base_url = closing.enter_context(embedded()).base_url
+        text = target_text(base_url)
+        target = parse_target(text, name="EMBEDDED REFERENCE", beside=Path.cwd(), env={})
+    state = State(target, seed, closing=closing)
+    settled = settle(state.gateway, seed)
+    fresh = State(settled, seed, exchanges=list(state.made()), closing=closing)
+    return fresh
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the target and the seed to a worker."""
+    state = node.config.stash[STATE]
+    workers = len(node.config.getoption("tx", None) or [1])
+    node.workerinput[PROPERTY] = pickle.dumps(State(state.target, state.seed, share=workers))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take a worker's exchanges."""
+    state = node.config.stash[STATE]
+    handed = getattr(node, "workeroutput", {}).get(PROPERTY)
+    if handed is None:
+        state.broken.append(f"worker {node.gateway.id} ended without its exchanges: {error}")
+    else:
+        state.exchanges += evidence.unpack(handed)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A probe that asks for `model` runs once for each model of the target."""
+    if "model" in metafunc.fixturenames:
+        ids = [model.id for model in metafunc.config.stash[STATE].target.models]
+        metafunc.parametrize("model", ids)
+
+
+@pytest.fixture
+def talk(request: pytest.FixtureRequest) -> Talk:
+    """A conversation of this probe's own; it pins the probe's `model`, else the target's first."""
+    state = request.config.stash[STATE]
+    params = getattr(getattr(request.node, "callspec", None), "params", {})
+    model = params.get("model", state.target.models[0].id)
+    spoken = Talk(state.gateway, request.node.name, state.seed, state.shared, model)
+    request.node.stash[TALK] = spoken
+    return spoken
+
+
+TALK = pytest.StashKey[Talk]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Turn a probe's end into what it says of its clause, and give pytest the state that goes with it."""
+    report: Any = yield
+    mark = item.get_closest_marker("clause")
+    if mark is None or (call.when == "setup" and call.excinfo is None) or (call.when == "teardown" and report.passed):
+        return report
+    seen = _seen(item, mark, call)
+    spoken = item.stash.get(TALK, None)
+    said = run.ProbeReport(
+        clause=mark.args[0],
+        probe=item.name,
+        model=spoken.model if spoken else "",
+        duration_s=call.duration,
+        seen=seen,
+    )
+    report.user_properties.append((PROPERTY, msgspec.json.encode(said).decode()))
+    report.outcome, expected = PYTEST_STATE[_state(seen)]
+    if report.outcome == "skipped":
+        reason = "; ".join(seen.unjudged + seen.untestable) or _line(seen)
+        report.longrepr = (str(item.path), item.location[1] or 0, reason)
+        if expected:
+            report.wasxfail = reason
+    elif report.outcome == "failed" and seen.findings:
+        report.longrepr = "\n".join(_told(finding) for finding in seen.findings)
+    return report
+
+
+def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> Seen:
+    """What a probe that ended so says of its clause."""
+    level = Level(mark.kwargs["level"]) if "level" in mark.kwargs else None
+    clause = read_contract()[mark.args[0]]
+    spoken = item.stash.get(TALK, None)
+    wrong = call.excinfo.value if call.excinfo else None
+    if wrong is None:
+        return Seen(subjects=1, notes=tuple(spoken.notes) if spoken else ())
+    if isinstance(wrong, Untestable):
+        return Seen(untestable=(str(wrong),))
+    if isinstance(wrong, NotObserved | OverBudget):
+        return Seen(unjudged=(str(wrong),))
+    if not isinstance(wrong, AssertionError):
+        return Seen(broken=(f"{item.name}: {type(wrong).__name__}: {wrong}",))
+    if isinstance(wrong, Violation):
+        answer = wrong.answer
+        problem = Problem(expected=wrong.expected, actual=wrong.actual, level=wrong.level or level, at=wrong.at)
+    else:
+        answer = spoken.asked[-1] if spoken and spoken.asked else None
+        problem = Problem(expected=(item.obj.__doc__ or clause.sentence).strip(), actual=str(wrong), level=level)
+    return Seen(subjects=1, findings=(run.finding_of(clause, problem, answer, item.name),))
+
+
+def _state(seen: Seen) -> Outcome:
+    """A probe's own outcome, before the target file's deviations are weighed in."""
+    if seen.broken:
+        return Outcome.BROKEN
+    if seen.findings:
+        return Outcome.FAIL if any(f.level is Level.MUST for f in seen.findings) else Outcome.WARN
+    return Outcome.UNTESTABLE if seen.untestable else Outcome.NOT_OBSERVED if seen.unjudged else Outcome.PASS
+
+
+def _line(seen: Seen) -> str:
+    return "; ".join(f"{f.level}: expected {f.expected}; got {f.actual}" for f in seen.findings)
+
+
+def _told(finding: Any) -> str:
+    lines = [f"{finding.clause} {finding.level}: expected {finding.expected}", f"  got {finding.actual}"]
+    lines += [f"  X-Request-Id {finding.request_id or '-'}, model {finding.model or '-'}, {finding.exchange}"]
+    lines += [f"  | {line}" for line in finding.excerpt]
+    lines += [f"  {finding.curl}"] if finding.curl else []
+    return "\n".join(lines)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take a probe's report, from here or from a worker."""
+    state = _CONTROLLER.get("state")
+    if state is None:
+        return
+    for name, value in report.user_properties:
+        if name == PROPERTY:
+            said = msgspec.json.decode(str(value), type=run.ProbeReport)
+            state.reports.append(said)
+            if state.conductor:
+                state.conductor.heard(said)
+
+
+_CONTROLLER: dict[str, State] = {}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell whoever runs us how many probes there are."""
+    state = session.config.stash[STATE]
+    if state.conductor:
+        state.conductor.collected(len(session.items))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """Run the probes; then judge every exchange and show each clause that facts decide as a row of its own."""
+    config = session.config
+    state = config.stash[STATE]
+    if hasattr(config, "workerinput"):
+        return (yield)
+    _CONTROLLER["state"] = state
+    try:
+        done: Any = yield
+    finally:
+        _CONTROLLER.pop("state")
+        state.exchanges += state.made()
+        judged = run.judge(read_contract(), state.target, state.exchanges, state.reports, date.today(), state.broken)
+        state.rows = judged.rows
+        if state.conductor:
+            state.conductor.judged = judged
+    if state.conductor is None:
+        for row in judged.rows:
+            _show(config, row, judged)
+    return done
+
+
+def _show(config: pytest.Config, row: ClauseRow, judged: run.Judged) -> None:
+    """One clause as a pytest row, where its facts or entries of the target file add to what its probes said."""
+    probed = [report for report in judged.reports if report.clause == row.id]
+    by_facts = [finding for finding in row.findings if finding.source == run.EVERY]
+    if probed and not by_facts and row.outcome not in (Outcome.STALE, Outcome.BROKEN):
+        return
+    if row.outcome is Outcome.OWN:
+        return
+    state = replace(row, findings=tuple(by_facts)) if by_facts else row
+    outcome, expected = PYTEST_STATE[row.outcome]
+    nodeid = f"conformance/every_exchange::{row.id}"
+    location = ("conformance/every_exchange", 0, f"{row.id} {row.sentence}")
+    text: Any = "\n".join(_told(finding) for finding in state.findings[:5]) or row.reason
+    longrepr = ("conformance/every_exchange", 0, text or "-") if outcome == "skipped" else text if outcome == "failed" else None
+    for when in ("setup", "call", "teardown"):
+        shown: Any = pytest.TestReport(
+            nodeid,
+            location,
+            {row.id: 1},
+            outcome if when == "call" else "passed",  # type: ignore[arg-type]
+            longrepr if when == "call" else None,
+            when,  # type: ignore[arg-type]
+        )
+        if expected and when == "call":
+            shown.wasxfail = text
+        config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location) if when == "setup" else None
+        config.hook.pytest_runtest_logreport(report=shown)
+    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """One line that says what was judged."""
+    state = config.stash.get(STATE, None)
+    if state is not None and state.rows:
+        terminalreporter.write_line(f"chatproof: {state.target.base_url} ({state.target.origin}), seed {state.seed}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands over what it made; everything that was opened is closed."""
+    state = session.config.stash.get(STATE, None)
+    if state is None:
+        return
+    if hasattr(session.config, "workerinput"):
+        session.config.workeroutput[PROPERTY] = evidence.pack(state.made())
+    state.closing.close()
