@@ -47,7 +47,7 @@ def shows_a_figure(a: Answer) -> bool:
 
 def shows_both(a: Answer) -> bool:
     """Whether an unstreamed completion carries both figures in a form that can be read."""
-    return completion(a) and None not in (figure(a, CREDITS), figure(a, REFERENCE))
+    return completion(a) and _readable(a)
 
 
 def shows_its_price(a: Answer) -> bool:
@@ -146,7 +146,7 @@ def failures_are_free(a: Answer, terms: Terms) -> Iterator[Problem]:
 
 def _lacking(a: Answer, terms: Terms) -> str | None:
     """What is missing to find nothing wrong; what is wrong is told with what there is."""
-    if not shows_both(a) or next(_all_of_it(a, terms), None) is not None:
+    if not _readable(a) or next(_all_of_it(a, terms), None) is not None:
         return None
     return no_rate(a, terms) or (no_price(a, terms) if token_usage(a) else None)
 
@@ -216,18 +216,25 @@ def _carried(a: Answer, name: str) -> bool:
     return a.usage is not None and a.usage.get(name) is not None
 
 
+def _readable(a: Answer) -> bool:
+    return None not in (figure(a, CREDITS), figure(a, REFERENCE))
+
+
 def _says_something(a: Answer) -> bool:
     return bool(a.text) or (a.count("completion_tokens") or 0) > 0
 
 
 def _usages(value: Any) -> Iterator[Mapping[str, Any]]:
     """Every `usage` object in a JSON value, at any depth."""
-    members = value.items() if isinstance(value, dict) else ((None, one) for one in value)
-    for name, member in members if isinstance(value, dict | list) else ():
-        if name == "usage" and isinstance(member, dict):
-            yield member
-        elif isinstance(member, dict | list):
-            yield from _usages(member)
+    if isinstance(value, list):
+        for one in value:
+            yield from _usages(one)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            if name == "usage" and isinstance(member, dict):
+                yield member
+            else:
+                yield from _usages(member)
 
 
 def _model(a: Answer) -> str:
