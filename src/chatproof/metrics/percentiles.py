@@ -90,13 +90,8 @@ def ranked(
         why = _too_few(label, independent, "independent streams")
         return Percentile(value, None, None, None if value is not None else among, why)
     low, high = at((ranks[0] - 1) * n // independent + 1), at(-(-ranks[1] * n // independent))
-    return Percentile(
-        value,
-        low,
-        high,
-        None if value is not None else among,
-        None if high is not None else f"its end {among}",
-    )
+    open_end = None if high is not None else among if low is None else f"its end {among}"
+    return Percentile(value, low, high, None if value is not None else among, open_end)
 
 
 def rank_of(q: Fraction, n: int) -> int:
