@@ -97,7 +97,11 @@ def _latency(text: str, metric: str, label: str, limit: str, unit: str, *, stric
     limit_ns = _number(text, limit) * _UNITS[unit]
     if limit_ns < 1:
         raise ValueError(f"SLO {text!r}: the limit must be above 0")
-    return Term(text, metric, label, quantile_of(label), int(limit_ns), strict)
+    try:
+        share = quantile_of(label)
+    except ValueError as error:
+        raise ValueError(f"SLO {text!r}: {error}") from None
+    return Term(text, metric, label, share, int(limit_ns), strict)
 
 
 def _complete(text: str, limit: str) -> Term:
