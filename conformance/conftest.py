@@ -168,7 +168,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Turn a probe's end into what it says of its clause, and give pytest the state that goes with it."""
     report: Any = yield
     mark = item.get_closest_marker("clause")
-    if mark is None or (call.when == "setup" and call.excinfo is None) or (call.when == "teardown" and report.passed):
+    if (
+        mark is None
+        or (call.when == "setup" and call.excinfo is None)
+        or (call.when == "teardown" and report.passed)
+    ):
         return report
     seen = _seen(item, mark, call)
     spoken = item.stash.get(TALK, None)
@@ -207,10 +211,14 @@ def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> 
         return Seen(broken=(f"{item.name}: {type(wrong).__name__}: {wrong}",))
     if isinstance(wrong, Violation):
         answer = wrong.answer
-        problem = Problem(expected=wrong.expected, actual=wrong.actual, level=wrong.level or level, at=wrong.at)
+        problem = Problem(
+            expected=wrong.expected, actual=wrong.actual, level=wrong.level or level, at=wrong.at
+        )
     else:
         answer = spoken.asked[-1] if spoken and spoken.asked else None
-        problem = Problem(expected=(item.obj.__doc__ or clause.sentence).strip(), actual=str(wrong), level=level)
+        problem = Problem(
+            expected=(item.obj.__doc__ or clause.sentence).strip(), actual=str(wrong), level=level
+        )
     return Seen(subjects=1, findings=(run.finding_of(clause, problem, answer, item.name),))
 
 
@@ -271,7 +279,9 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     finally:
         _CONTROLLER.pop("state")
         state.exchanges += state.made()
-        judged = run.judge(read_contract(), state.target, state.exchanges, state.reports, date.today(), state.broken)
+        judged = run.judge(
+            read_contract(), state.target, state.exchanges, state.reports, date.today(), state.broken
+        )
         state.rows = judged.rows
         if state.conductor:
             state.conductor.judged = judged
@@ -294,7 +304,13 @@ def _show(config: pytest.Config, row: ClauseRow, judged: run.Judged) -> None:
     nodeid = f"conformance/every_exchange::{row.id}"
     location = ("conformance/every_exchange", 0, f"{row.id} {row.sentence}")
     text: Any = "\n".join(_told(finding) for finding in state.findings[:5]) or row.reason
-    longrepr = ("conformance/every_exchange", 0, text or "-") if outcome == "skipped" else text if outcome == "failed" else None
+    longrepr = (
+        ("conformance/every_exchange", 0, text or "-")
+        if outcome == "skipped"
+        else text
+        if outcome == "failed"
+        else None
+    )
     for when in ("setup", "call", "teardown"):
         shown: Any = pytest.TestReport(
             nodeid,
@@ -315,7 +331,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """One line that says what was judged."""
     state = config.stash.get(STATE, None)
     if state is not None and state.rows:
-        terminalreporter.write_line(f"chatproof: {state.target.base_url} ({state.target.origin}), seed {state.seed}")
+        terminalreporter.write_line(
+            f"chatproof: {state.target.base_url} ({state.target.origin}), seed {state.seed}"
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -53,4 +53,3 @@ def check(conductor: Conductor, *, jobs: int = 1, select: Sequence[str] = ()) ->
     if conductor.judged is None:
         raise CheckFailed(f"pytest ended with {code!r} before the run was judged:\n{said.getvalue()}")
     return conductor.judged
-

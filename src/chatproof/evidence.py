@@ -96,5 +96,3 @@ def _timed(exchange: Exchange, start: int, end: int) -> list[str]:
 def json_body(value: object) -> bytes:
     """A JSON request body; non-ASCII as it is."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-

@@ -114,7 +114,9 @@ class Talk:
 
         `key` is the `Idempotency-Key` (`None`: none). `authorization` replaces the header (`None`: none).
         """
-        content = body if isinstance(body, bytes) else json_body(body if body is not None else self.body(**changes))
+        content = (
+            body if isinstance(body, bytes) else json_body(body if body is not None else self.body(**changes))
+        )
         idempotency = () if key is None else (("Idempotency-Key", self.nonce() if key == FRESH else key),)
         return self.request(
             "POST",
@@ -269,7 +271,9 @@ def told(answer: Answer) -> str:
     if answer.error:
         words.append(f"({shown(str(answer.error.get('message', '')), 80)})")
     elif answer.is_error:
-        words.append(shown(answer.body[:80].decode("utf-8", "backslashreplace").strip()) or "with an empty body")
+        words.append(
+            shown(answer.body[:80].decode("utf-8", "backslashreplace").strip()) or "with an empty body"
+        )
     elif not answer.whole:
         words.append(f"({answer.exchange.transfer}: {answer.exchange.detail})")
     return " ".join(word for word in words if word)

@@ -14,7 +14,9 @@ __all__ = ["DISTINCT", "FACTS", "Distinct", "Fact", "Schema", "Tariff", "Terms",
 
 _MODULES = (response, streaming, request_id, errors, billing)
 FACTS: tuple[Fact, ...] = tuple(f for m in _MODULES for f in vars(m).values() if isinstance(f, Fact))
-DISTINCT: tuple[Distinct, ...] = tuple(f for m in _MODULES for f in vars(m).values() if isinstance(f, Distinct))
+DISTINCT: tuple[Distinct, ...] = tuple(
+    f for m in _MODULES for f in vars(m).values() if isinstance(f, Distinct)
+)
 
 
 @dataclass(frozen=True, slots=True)

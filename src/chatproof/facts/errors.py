@@ -144,7 +144,9 @@ def nothing_leaks(a: Answer, terms: Terms) -> Iterator[Problem]:
             continue  # the page is the body itself: ERR-01's
         found = pattern.search(text)
         if found:
-            yield problem("nothing internal in an error body", f"{what}: {found[0][:80]}", at=_bytes(text, found))
+            yield problem(
+                "nothing internal in an error body", f"{what}: {found[0][:80]}", at=_bytes(text, found)
+            )
 
 
 def _bytes(text: str, found: re.Match[str]) -> tuple[int, int]:

@@ -67,14 +67,18 @@ def coding_was_offered(a: Answer, terms: Terms) -> Iterator[Problem]:
 def _codings(header: str) -> dict[str, bool]:
     """Each coding a header names, and whether its weight is above zero."""
     parts = (part.partition(";") for part in header.lower().split(",") if part.strip())
-    return {name.strip(): weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00") for name, _, weight in parts}
+    return {
+        name.strip(): weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00") for name, _, weight in parts
+    }
 
 
 @fact("RSP-01", of=sync)
 def body_follows_the_schema(a: Answer, terms: Terms) -> Iterator[Problem]:
     """The body is a JSON object that validates against `chat.completion`."""
     if not isinstance(a.json, dict):
-        yield problem("one chat.completion object", a.body[:120].decode("utf-8", "backslashreplace") or "nothing")
+        yield problem(
+            "one chat.completion object", a.body[:120].decode("utf-8", "backslashreplace") or "nothing"
+        )
         return
     for where, wrong in terms.schemas["chat.completion"].problems(a.json):
         yield problem("a body that validates against chat.completion", f"{where}: {wrong}")
@@ -135,7 +139,9 @@ def finish_reason_is_known(a: Answer, terms: Terms) -> Iterator[Problem]:
     """Each choice says why it ended."""
     for choice in a.choices:
         if choice.get("finish_reason") not in FINISH_REASONS:
-            yield problem(f"finish_reason among {', '.join(FINISH_REASONS)}", repr(choice.get("finish_reason")))
+            yield problem(
+                f"finish_reason among {', '.join(FINISH_REASONS)}", repr(choice.get("finish_reason"))
+            )
 
 
 @fact("RSP-07", of=completion)

@@ -42,7 +42,12 @@ def done(a: Answer) -> bool:
 def finished(a: Answer) -> bool:
     """Whether a stream finished with stop or length, and nothing asked for made an empty answer likely."""
     short = a.asked_cap is not None and a.asked_cap < 16
-    return a.is_stream and bool({"stop", "length"} & set(map(str, a.finishes))) and not short and not a.asked.get("stop")
+    return (
+        a.is_stream
+        and bool({"stop", "length"} & set(map(str, a.finishes)))
+        and not short
+        and not a.asked.get("stop")
+    )
 
 
 def asked_for_usage(a: Answer) -> bool:
@@ -68,7 +73,9 @@ _BY_SERVER = (Transfer.WHOLE, Transfer.CUT, Transfer.RESET, Transfer.MALFORMED)
 def stream_is_labelled(a: Answer, terms: Terms) -> Iterator[Problem]:
     """The answer to `stream: true` is 200 and says that it is an event stream."""
     if a.status != 200 or a.media_type != "text/event-stream":
-        yield problem("200 with Content-Type: text/event-stream", f"{a.status}, {a.media_type or 'no content type'}")
+        yield problem(
+            "200 with Content-Type: text/event-stream", f"{a.status}, {a.media_type or 'no content type'}"
+        )
 
 
 @fact("STR-02", of=whole, cheap=True)
@@ -149,7 +156,9 @@ def each_choice_finishes_once(a: Answer, terms: Terms) -> Iterator[Problem]:
         pieces = [piece for piece in a.pieces if piece.index == index]
         reasons = [piece.finish for piece in pieces if piece.finish is not None and piece.finish != ""]
         if len(reasons) != 1:
-            yield problem(f"one finish_reason for choice {index}", f"{len(reasons)}: {reasons}" if reasons else "none")
+            yield problem(
+                f"one finish_reason for choice {index}", f"{len(reasons)}: {reasons}" if reasons else "none"
+            )
             continue
         ended = next(n for n, piece in enumerate(pieces) if piece.finish == reasons[0])
         late = next((piece for piece in pieces[ended + 1 :] if piece.substance), None)
@@ -197,7 +206,9 @@ def no_success_after_an_error(a: Answer, terms: Terms) -> Iterator[Problem]:
         yield problem("no [DONE] after an error event", "[DONE]", at=(failed.event.start, len(a.body)))
     reasons = [p.finish for p in a.pieces if p.finish is not None and p.chunk.event.start >= after]
     if reasons:
-        yield problem("no finish_reason after an error event", repr(reasons), at=(failed.event.start, len(a.body)))
+        yield problem(
+            "no finish_reason after an error event", repr(reasons), at=(failed.event.start, len(a.body))
+        )
 
 
 @fact("STR-12", of=asked_for_usage)
@@ -216,7 +227,9 @@ def usage_comes_when_asked(a: Answer, terms: Terms) -> Iterator[Problem]:
     if any(event.start < holder.event.start for event in a.dones):
         yield problem("usage before [DONE]", "after it", at=at)
     if holder.fields.get("choices") != []:
-        yield should("usage in a chunk of its own, with choices: []", f"choices: {holder.fields.get('choices')!r}")
+        yield should(
+            "usage in a chunk of its own, with choices: []", f"choices: {holder.fields.get('choices')!r}"
+        )
 
 
 @fact("STR-13", of=unasked_usage)
@@ -230,7 +243,9 @@ def bytes_are_utf8(a: Answer, terms: Terms) -> Iterator[Problem]:
     """Every line and event is valid UTF-8."""
     for wrong in a.stream.problems:
         if a.whole or wrong.offset < len(a.body) - 4:
-            yield problem("valid UTF-8 in every event", f"{wrong.what} at byte {wrong.offset}", at=_around(wrong.offset))
+            yield problem(
+                "valid UTF-8 in every event", f"{wrong.what} at byte {wrong.offset}", at=_around(wrong.offset)
+            )
 
 
 def _around(offset: int) -> tuple[int, int]:

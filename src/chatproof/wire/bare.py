@@ -33,7 +33,9 @@ def exchange(route: Route, tag: Tag, request: Request, limits: Limits, lateness:
     connected_ns = sent_ns = headers_ns = None
     transfer, detail = Transfer.CUT, "closed before the response ended"
     parser = h11.Connection(our_role=h11.CLIENT)
-    parser.send(h11.Request(method=request.method, target="/", headers=[("Host", "-"), ("Connection", "close")]))
+    parser.send(
+        h11.Request(method=request.method, target="/", headers=[("Host", "-"), ("Connection", "close")])
+    )
     parser.send(h11.EndOfMessage())
     try:
         with _connect(route, limits) as connection:

@@ -30,7 +30,9 @@ class Lateness:
 
     def between(self, start_ns: int, end_ns: int) -> int:
         """The longest delay noted in a span, in nanoseconds; 0 where none was above one step."""
-        return max((over for at, over in list(self._late) if start_ns <= at and at - over <= end_ns), default=0)
+        return max(
+            (over for at, over in list(self._late) if start_ns <= at and at - over <= end_ns), default=0
+        )
 
     def close(self) -> None:
         """End the thread."""

@@ -160,7 +160,9 @@ class Line:
         if route.proxy:
             self._connection = httpcore.HTTPProxy(route.proxy, ssl_context=route.tls, network_backend=backend)
         else:
-            self._connection = httpcore.HTTPConnection(url.origin, ssl_context=route.tls, network_backend=backend)
+            self._connection = httpcore.HTTPConnection(
+                url.origin, ssl_context=route.tls, network_backend=backend
+            )
 
     def exchange(
         self,
@@ -191,7 +193,9 @@ class Line:
         finally:
             if head is not None:
                 head.close()
-        ended_ns = max(time.monotonic_ns() if transfer is not Transfer.WHOLE else watch.read_ns, watch.started_ns)
+        ended_ns = max(
+            time.monotonic_ns() if transfer is not Transfer.WHOLE else watch.read_ns, watch.started_ns
+        )
         return Exchange(
             tag=tag,
             request=request,
@@ -255,7 +259,9 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 def _transfer(error: Exception, detail: str) -> Transfer:
-    if isinstance(error, httpcore.RemoteProtocolError) and ("closed connection" in detail or "disconnected" in detail):
+    if isinstance(error, httpcore.RemoteProtocolError) and (
+        "closed connection" in detail or "disconnected" in detail
+    ):
         return Transfer.CUT
     if isinstance(error, httpcore.ReadError) and "reset" not in detail.lower():
         return Transfer.CUT

@@ -1,0 +1,98 @@
+"""What a run looks like in a terminal: a line a clause, the findings, one closing line. Shows rows, computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chatproof.contract import Level
+from chatproof.verdict import MEANING, ClauseRow, Exit, Finding, Outcome, Verdict
+
+COLOURS = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.WARN: "yellow",
+    Outcome.OBSERVE: "cyan",
+    Outcome.NOT_OBSERVED: "magenta",
+    Outcome.UNTESTABLE: "magenta",
+    Outcome.WAIVED: "blue",
+    Outcome.KNOWN: "blue",
+    Outcome.STALE: "bold red",
+    Outcome.BROKEN: "bold white on red",
+    Outcome.OWN: "dim",
+}
+VERDICT_COLOURS = {Exit.CONFORMS: "bold green", Exit.VIOLATES: "bold red"}
+FINDINGS_PER_CLAUSE = 3
+
+
+def section_table(rows: Sequence[ClauseRow]) -> Table:
+    """The clauses of one section, a line each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for width in (7, 7, 12):
+        table.add_column(width=width, no_wrap=True)
+    table.add_column(width=6, no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]"
+        subjects = str(row.subjects or "")
+        table.add_row(row.id, row.level.value, outcome, subjects, escape(row.reason or row.sentence))
+    return table
+
+
+def show_rows(console: Console, rows: Sequence[ClauseRow]) -> None:
+    """The table, then the findings, worst first, then what each outcome that occurs means."""
+    for section, members in groupby(rows, key=lambda row: row.section):
+        console.print(f"\n[bold]{escape(section)}[/]", highlight=False)
+        console.print(section_table(list(members)))
+    red = [row for row in rows if any(f.known is None for f in row.findings)]
+    for row in sorted(red, key=lambda row: row.outcome is not Outcome.FAIL):
+        _show_findings(console, row)
+    counts = {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
+    console.print()
+    for outcome, count in counts.items():
+        if count:
+            console.print(f"[{COLOURS[outcome]}]{count:4d} {outcome}[/]  [dim]{MEANING[outcome]}[/]")
+
+
+def _show_findings(console: Console, row: ClauseRow) -> None:
+    fresh = [finding for finding in row.findings if finding.known is None]
+    console.print()
+    console.print(
+        f"[{COLOURS[row.outcome]}]{row.id} {row.outcome}[/]  {escape(row.sentence)}", soft_wrap=True
+    )
+    distinct = list({(f.level, f.expected, f.actual): f for f in fresh}.values())
+    for finding in distinct[:FINDINGS_PER_CLAUSE]:
+        _show_finding(console, finding)
+    if len(fresh) > FINDINGS_PER_CLAUSE:
+        console.print(f"  [dim]... {len(fresh)} findings in all; --report DIR keeps every one[/]")
+
+
+def _show_finding(console: Console, finding: Finding) -> None:
+    lines = [
+        f"  expected  {finding.expected}" + (" (SHOULD)" if finding.level is Level.SHOULD else ""),
+        f"  got       {finding.actual}",
+        f"  where     {finding.exchange or finding.source}, status {finding.status}, "
+        f"X-Request-Id {finding.request_id or '-'}, model {finding.model or '-'}",
+    ]
+    for line in lines:
+        console.print(escape(line), soft_wrap=True, highlight=False)
+    for line in finding.excerpt:
+        console.print(f"  [dim]|[/] {escape(line)}", soft_wrap=True, highlight=False)
+    if finding.curl:
+        console.print(f"  repeat    {escape(finding.curl)}", soft_wrap=True, highlight=False)
+    console.print()
+
+
+def closing_line(console: Console, verdict: Verdict, target: str, *, embedded: bool) -> None:
+    """The last line: verdict, why, and of what."""
+    colour = VERDICT_COLOURS.get(verdict.exit, "bold yellow")
+    of = f"EMBEDDED REFERENCE ({target})" if embedded else target
+    console.print(
+        f"[{colour}]{verdict.name.upper()}[/] {escape(of)}: {escape(verdict.why)} (exit {int(verdict.exit)})",
+        soft_wrap=True,
+        highlight=False,
+    )
