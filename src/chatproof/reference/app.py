@@ -14,13 +14,14 @@ from urllib.parse import parse_qs
 import aiohttp
 from aiohttp import web
 
+from .access import AUTHENTICATION, MAIN_KEY
 from .call import Call, World
 from .chat import meter, reply_to_chat
 from .latency import Latency
 from .problem import Problem, invalid
 from .render import refusal
 from .reply import Frame, Json, Reply, json_reply
-from .rules import AUTHENTICATION, MAIN_KEY, first_problem
+from .rule import first_problem
 from .seams import DOCUMENT, PROBLEM, REPLY, REQUEST_ID
 from .transport import Sending, Sent, send
 from .truth import Record, TruthLog
@@ -70,6 +71,7 @@ class Gateway:
         finally:
             close()
             call.leave_place()
+            call.world.departures += sending.ending == "client_left"
             call.world.calls.remove(call)
             self._truth.add(_record(self._truth.next_number(), call, reply, sending))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
+from .access import KEYS, bearer
 from .model import Answer
 from .problem import Problem
-from .rules import KEYS, bearer
 from .seams import Change, Identity, Seam, differs
 from .wallet import Charge, Usage, Wallet
 
@@ -60,6 +60,7 @@ class World:
         self.places = asyncio.Semaphore(capacity)
         self.calls: list[Call] = []  # in flight, oldest first
         self.arrivals = 0
+        self.departures = 0  # clients that left before their answer was complete
         self.memory: dict[str, Any] = {}  # for changes that need to remember something between calls
         self._changes: dict[Seam[Any], list[Marked[Any]]] = defaultdict(list)
         for marked in changes:

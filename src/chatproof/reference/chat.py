@@ -16,12 +16,14 @@ from decimal import Decimal
 import msgspec
 
 from . import model, wallet
+from .access import EMPTY_KEY, FLAKY_KEY, LIMITED_KEY, MAIN_KEY
 from .call import Call, Kept, Made
 from .latency import Latency
 from .problem import Problem
 from .render import completion, refusal, stream
 from .reply import Carries, Frame, Reply
-from .rules import CHAT, EMPTY_KEY, FLAKY_KEY, LIMITED_KEY, MAIN_KEY, first_problem, parsed, resolved
+from .rule import first_problem
+from .rules import CHAT, parsed, resolved
 from .seams import (
     ANSWER,
     CHARGE,
@@ -50,10 +52,9 @@ async def reply_to_chat(call: Call, latency: Latency) -> Reply:
     """What one chat request gets; may take as long as the model does, and longer where the model is busy."""
     call.body = parsed(call.raw)
     problem = call.through(PROBLEM, first_problem(call, CHAT))
-    if problem is not None:
-        return refusal(call, problem)
-    outcome = await _once(call, latency)
+    outcome = problem or await _once(call, latency)
     if isinstance(outcome, Problem):
+        post(call, ())
         return refusal(call, outcome)
     call.rendered = outcome
     if call.stream:
@@ -148,7 +149,11 @@ def _pauses(call: Call, answer: model.Answer, latency: Latency) -> tuple[int, ..
 
 def settle(call: Call, made: Made) -> None:
     """Takes the charge off the wallet; a replay costs nothing."""
-    amounts: tuple[Decimal, ...] = () if call.replay else (made.charge.credits,)
+    post(call, () if call.replay else (made.charge.credits,))
+
+
+def post(call: Call, amounts: tuple[Decimal, ...]) -> None:
+    """Takes amounts of credits off the wallet of the call's key."""
     wallets = call.world.wallets
     postings = call.through(POSTINGS, amounts)
     call.posted += sum(postings, Decimal(0))

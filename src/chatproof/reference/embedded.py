@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .access import EMPTY_KEY, FLAKY_KEY, LIMITED_KEY, MAIN_KEY, REVOKED_KEY
 from .latency import MILLISECOND, Latency
-from .rules import EMPTY_KEY, FLAKY_KEY, LIMITED_KEY, MAIN_KEY, REVOKED_KEY
 from .wallet import CREDITS_PER_USD, DOWN, MODELS, Model
 
 _READY_WITHIN_S = 20.0

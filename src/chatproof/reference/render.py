@@ -7,7 +7,7 @@ from typing import Any
 from .call import Call, Made
 from .problem import Problem
 from .reply import Carries, Chunk, Json, Reply, json_reply, stream_reply
-from .seams import CHUNKS, COMPLETION, ENVELOPE, SHOWN_USAGE
+from .seams import CHUNKS, COMPLETION, ENVELOPE, REFUSAL, SHOWN_USAGE
 from .wallet import printed
 
 DONE = "[DONE]"
@@ -15,7 +15,7 @@ DONE = "[DONE]"
 
 def refusal(call: Call, problem: Problem) -> Reply:
     """A problem as the error envelope."""
-    call.problem = problem
+    problem = call.problem = call.through(REFUSAL, problem)
     error: Json = {"code": problem.code, "message": problem.message, "retryable": problem.retryable}
     error["request_id"] = call.request_id
     if problem.param is not None:

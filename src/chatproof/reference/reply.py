@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -77,6 +77,7 @@ class Reply:
     framing: Framing = Framing.LENGTH
     ending: Ending = Ending.WHOLE
     afterwards: bytes = b""  # bytes written after the end of the message, where a peer expects the next one
+    breaks_off: Callable[[], bool] = lambda: False  # asked before each frame; true cuts the transfer there
 
     @property
     def body(self) -> bytes:

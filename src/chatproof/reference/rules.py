@@ -1,43 +1,22 @@
 """Every reason to refuse a request before it costs anything: a named rule per limb, in order of precedence.
 
-A rule looks at the request and gives a :class:`Problem` or nothing; the first problem wins. Rules further
-down may rely on what those above have checked.
+Each looks only at its own limb, so that one can be left out without the others changing their mind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from .access import AUTHENTICATION
 from .problem import Problem, invalid
+from .rule import Asked, Rule
 from .wallet import AUTO, DOWN, MODELS
 
-MAIN_KEY = "cp-reference-key-main-5d81c0a7"
-LIMITED_KEY = "cp-reference-key-limited-93be21f4"
-EMPTY_KEY = "cp-reference-key-empty-c27a60d8"
-REVOKED_KEY = "cp-reference-key-revoked-18f4e2b9"
-FLAKY_KEY = "cp-reference-key-flaky-7ac05d36"
-KEYS = (MAIN_KEY, LIMITED_KEY, EMPTY_KEY, REVOKED_KEY, FLAKY_KEY)
 ROLES = ("system", "developer", "user", "assistant", "tool")
-
-
-class Asked(Protocol):
-    """What a rule may look at; `body` is the parsed JSON, or the reason why it could not be parsed."""
-
-    @property
-    def authorization(self) -> str | None:
-        """The Authorization header."""
-
-    @property
-    def raw(self) -> bytes:
-        """The body as it came."""
-
-    @property
-    def body(self) -> Any:
-        """The parsed body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +24,6 @@ class NotJson:
     """Stands for a body that could not be parsed: `empty`, `truncated`, `not_utf8` or `malformed`."""
 
     how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A named reason to refuse."""
-
-    name: str
-    check: Callable[[Asked], Problem | None]
 
 
 def parsed(raw: bytes) -> Any:
@@ -68,68 +39,6 @@ def parsed(raw: bytes) -> Any:
     except msgspec.DecodeError as error:
         return NotJson("truncated" if "truncated" in str(error) else "malformed")
 
-
-def first_problem(asked: Asked, rules: Iterable[Rule], without: Container[str] = ()) -> Problem | None:
-    """What the first rule that objects says, with the rule's name; rules in `without` are passed over."""
-    for rule in rules:
-        if rule.name not in without and (problem := rule.check(asked)) is not None:
-            return replace(problem, rule=rule.name)
-    return None
-
-
-# Authentication ----------------------------------------------------------------------------------
-
-_CHALLENGE = (("WWW-Authenticate", "Bearer"),)
-
-
-def bearer(asked: Asked) -> str | None:
-    """The key of a bearer header, empty where there is none after the scheme; None for any other header."""
-    scheme, _, key = (asked.authorization or "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
-
-
-def _unauthorized(message: str) -> Problem:
-    return Problem(401, "unauthorized", message, headers=_CHALLENGE)
-
-
-def _invalid_key(message: str) -> Problem:
-    return Problem(401, "invalid_api_key", message, headers=_CHALLENGE)
-
-
-def _no_authorization(asked: Asked) -> Problem | None:
-    return _unauthorized("Send your API key as a bearer token.") if asked.authorization is None else None
-
-
-def _other_scheme(asked: Asked) -> Problem | None:
-    return _unauthorized("Only bearer tokens are accepted.") if bearer(asked) is None else None
-
-
-def _empty_bearer(asked: Asked) -> Problem | None:
-    return _unauthorized("The bearer token is empty.") if bearer(asked) == "" else None
-
-
-def _key_with_junk(asked: Asked) -> Problem | None:
-    key = bearer(asked) or ""
-    junk = any(key.startswith(known) and key != known for known in KEYS)
-    return _invalid_key("The API key is not valid.") if junk else None
-
-
-def _unknown_key(asked: Asked) -> Problem | None:
-    return _invalid_key("The API key is not valid.") if bearer(asked) not in KEYS else None
-
-
-def _revoked_key(asked: Asked) -> Problem | None:
-    return _invalid_key("The API key was revoked.") if bearer(asked) == REVOKED_KEY else None
-
-
-AUTHENTICATION = (
-    Rule("no_authorization", _no_authorization),
-    Rule("other_scheme", _other_scheme),
-    Rule("empty_bearer", _empty_bearer),
-    Rule("key_with_junk", _key_with_junk),
-    Rule("unknown_key", _unknown_key),
-    Rule("revoked_key", _revoked_key),
-)
 
 # The body as a whole -----------------------------------------------------------------------------
 
@@ -158,11 +67,15 @@ BODY = (
 _Number = int | float
 
 
+def _fields(asked: Asked) -> dict[str, Any]:
+    return asked.body if isinstance(asked.body, dict) else {}
+
+
 def _field(name: str, field: str, wrong: Callable[[Any], bool], message: str) -> Rule:
     """A rule about one top-level field; a null counts as absent."""
 
     def check(asked: Asked) -> Problem | None:
-        value = asked.body.get(field)
+        value = _fields(asked).get(field)
         return invalid(message, f"/{field}") if value is not None and wrong(value) else None
 
     return Rule(name, check)
@@ -214,18 +127,22 @@ def _cap(field: str) -> tuple[Rule, ...]:
 
 
 def _sampling_both(asked: Asked) -> Problem | None:
-    both = asked.body.get("temperature") is not None and asked.body.get("top_p") is not None
+    both = _fields(asked).get("temperature") is not None and _fields(asked).get("top_p") is not None
     return invalid("Send either temperature or top_p, not both.", "/top_p") if both else None
 
 
 def _model_missing(asked: Asked) -> Problem | None:
-    return invalid("model is required.", "/model") if asked.body.get("model") is None else None
+    return invalid("model is required.", "/model") if _fields(asked).get("model") is None else None
 
 
 def _unsupported_model(asked: Asked) -> Problem | None:
-    known = asked.body["model"] in (*MODELS, "auto", DOWN)
-    message = f"The model {asked.body['model'][:100]!r} is not enabled for this account."
-    return None if known else Problem(400, "unsupported_model", message, param="/model")
+    model = _fields(asked).get("model")
+    message = f"The model {str(model)[:100]!r} is not enabled for this account."
+    return (
+        None
+        if model is None or model in (*MODELS, "auto", DOWN)
+        else Problem(400, "unsupported_model", message, param="/model")
+    )
 
 
 def resolved(model: str) -> str:
@@ -237,22 +154,27 @@ def resolved(model: str) -> str:
 
 
 def _messages_missing(asked: Asked) -> Problem | None:
-    return invalid("messages is required.", "/messages") if "messages" not in asked.body else None
+    return invalid("messages is required.", "/messages") if "messages" not in _fields(asked) else None
 
 
 def _messages_are(name: str, wrong: Callable[[Any], bool]) -> Rule:
     def check(asked: Asked) -> Problem | None:
         message = "messages must be a non-empty array of objects."
-        return invalid(message, "/messages") if wrong(asked.body["messages"]) else None
+        return invalid(message, "/messages") if wrong(_fields(asked).get("messages", ...)) else None
 
     return Rule(name, check)
 
 
-def _each(name: str, wrong: Callable[[Any], bool], where: str, message: str) -> Rule:
-    """A rule about every message; the pointer names the first one at fault."""
+def _each(name: str, wrong: Callable[[dict[str, Any]], bool], where: str, message: str) -> Rule:
+    """A rule about every message that is an object; the pointer names the first one at fault."""
+    return _each_item(name, lambda one: isinstance(one, dict) and wrong(one), where, message)
+
+
+def _each_item(name: str, wrong: Callable[[Any], bool], where: str, message: str) -> Rule:
 
     def check(asked: Asked) -> Problem | None:
-        for index, one in enumerate(asked.body["messages"]):
+        messages = _fields(asked).get("messages")
+        for index, one in enumerate(messages if isinstance(messages, list) else ()):
             if wrong(one):
                 return invalid(message, f"/messages/{index}{where}")
         return None
@@ -267,12 +189,12 @@ def _content(name: str, wrong: Callable[[Any], bool]) -> Rule:
 
 
 def _lacks_content(message: dict[str, Any]) -> bool:
-    optional = message["role"] == "assistant" and bool(message.get("tool_calls"))
+    optional = message.get("role") == "assistant" and bool(message.get("tool_calls"))
     return not optional and "content" not in message
 
 
 def _null_content(message: dict[str, Any]) -> bool:
-    optional = message["role"] == "assistant" and bool(message.get("tool_calls"))
+    optional = message.get("role") == "assistant" and bool(message.get("tool_calls"))
     return not optional and "content" in message and message["content"] is None
 
 
@@ -293,11 +215,13 @@ MESSAGES = (
     _messages_are("messages_object", lambda value: isinstance(value, dict)),
     _messages_are("messages_number", lambda value: isinstance(value, _Number)),
     _messages_are("messages_empty", lambda value: value == []),
-    _each("message_not_object", lambda one: not isinstance(one, dict), "", "A message must be an object."),
+    _each_item(
+        "message_not_object", lambda one: not isinstance(one, dict), "", "A message must be an object."
+    ),
     _each("role_missing", lambda one: one.get("role") is None, "/role", "role is required."),
     _each(
         "role_unknown",
-        lambda one: one["role"] not in ROLES,
+        lambda one: one.get("role") is not None and one["role"] not in ROLES,
         "/role",
         f"role must be one of {', '.join(ROLES)}.",
     ),

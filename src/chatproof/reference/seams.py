@@ -1,9 +1,9 @@
 """Where a world may differ from the contract: typed seams between stages, and the changes that act on them.
 
 The application passes each intermediate value through its seam. In the clean world that gives the value back;
-in a world with changes, each change of that seam whose condition holds may give another one, and has then *fired*.
-A change gets the call and the value, and must return a new value, never edit the one it was given (JSON
-documents are handed over as copies and may be edited in place).
+in a world with changes, each change of that seam whose condition holds may give another one, and has then
+*fired*. A change gets the call and the value, and must return a new value, never edit the one it was given
+(JSON documents are handed over as copies and may be edited in place).
 
 ===========  =====================  ========================================================================
 seam         value                  what it is
@@ -15,10 +15,11 @@ SCOPE        Hashable | None        the idempotency store's key; None runs witho
 SAME         bool                   a stored request and this one are the same
 WAITS        bool                   a duplicate of a request in flight waits for it
 KEEPS        bool                   the outcome (`call.problem`, or a completion) is stored under the key
+REFUSAL      Problem                any refusal, whoever made it, before it becomes an envelope
 ANSWER       Answer                 tokens of each choice and why it ended
 USAGE        Usage                  token counts, as shown and as priced
 CHARGE       Charge                 credits and reference, as shown and as posted
-POSTINGS     tuple[Decimal, ...]    amounts taken off the wallet for this call, () for a replay
+POSTINGS     tuple[Decimal, ...]    amounts taken off the wallet, () for a replay and for a refusal
 IDENTITY     Identity               id, created and model of the completion
 SHOWN_USAGE  dict                   the usage object, sync or in a stream
 COMPLETION   dict                   the whole body of a sync answer
@@ -71,6 +72,7 @@ SCOPE: Seam[Hashable | None] = Seam("scope")
 SAME: Seam[bool] = Seam("same")
 WAITS: Seam[bool] = Seam("waits")
 KEEPS: Seam[bool] = Seam("keeps")
+REFUSAL: Seam[Problem] = Seam("refusal")
 ANSWER: Seam[Answer] = Seam("answer")
 USAGE: Seam[Usage] = Seam("usage")
 CHARGE: Seam[Charge] = Seam("charge")

@@ -73,6 +73,9 @@ async def send(
     position = 0
     for index, frame in enumerate(frames, start=1):
         due = await _until(due + frame.after_ns)
+        if reply.breaks_off():
+            reply = replace(reply, ending=Ending.CUT)
+            break
         before(frame, index == len(frames))
         size = len(frame.data)
         if size:

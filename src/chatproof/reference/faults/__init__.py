@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from ..vocabulary import by_name
+from . import streaming
 
-from ..vocabulary import Fault
-
-FAULTS: Mapping[str, Fault] = {}
+FAULTS = by_name(streaming.FAULTS)
