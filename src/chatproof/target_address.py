@@ -10,15 +10,16 @@ from chatproof.target_keys import TargetError
 
 def checked_base_url(written: str, at: str) -> str:
     """The base URL without a final slash; a `TargetError` begins with `at` and repeats nothing secret."""
-    url = written.strip()
-    if not url:
+    if not written.strip():
         raise TargetError(
             f"{at} is empty: give the address of the deployment, such as https://staging.example/v1"
         )
-    parts = _split(url, at)
+    parts = _split(written, at)
     path = parts.path.rstrip("/")
     if not path.endswith("/v1"):
-        raise TargetError(f"{at} must end in /v1: try {parts.scheme}://{parts.netloc}{path}/v1")
+        above, version, _ = f"{path}/".partition("/v1/")
+        meant = f"{above}/v1" if version else f"{path}/v1"
+        raise TargetError(f"{at} must end in /v1: try {parts.scheme}://{parts.netloc}{meant}")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 

@@ -112,8 +112,8 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Settings(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which reading of the contract's open questions this deployment goes by."""
 
-    invalid_request_status: tuple[Literal[400, 422], ...] = (400,)
-    unknown_model: tuple[Refusal, ...] = ("400 unsupported_model",)
+    invalid_request_status: Annotated[tuple[Literal[400, 422], ...], Meta(min_length=1)] = (400,)
+    unknown_model: Annotated[tuple[Refusal, ...], Meta(min_length=1)] = ("400 unsupported_model",)
     sampling_exclusivity: Literal["reject", "accept"] = "reject"
     model_unavailable_retryable: bool = True
     chunk_envelope: Literal["openai", "bare"] = "openai"

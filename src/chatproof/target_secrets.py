@@ -41,6 +41,8 @@ OWN_HEADERS: Final = frozenset(
 
 def key_from(written: str, at: str, env: Mapping[str, str], *, literal: bool) -> str:
     """The key that `${NAME}` stands for; one written out is taken only where `literal` allows it."""
+    if not written.strip():
+        raise TargetError(f"{at} is empty: set it to a key of the account")
     if found := _NAME.fullmatch(written.strip()):
         return checked_key(_variable(found.group(1), at, env), f"{at}: the variable {found.group(1)}")
     if "$" in written:
