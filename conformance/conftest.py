@@ -93,6 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get(PROPERTY)
     if given is not None:
         config.stash[STATE] = pickle.loads(given)
+        config.stash[STATE].shared.worker = config.workerinput["workerid"]
         return
     conductor = next((p for p in config.pluginmanager.get_plugins() if isinstance(p, Conductor)), None)
     if conductor is not None:
@@ -119,8 +120,7 @@ def _settled(config: pytest.Config) -> State:
         target = parse_target(text, name="EMBEDDED REFERENCE", beside=Path.cwd(), env={})
     state = State(target, seed, closing=closing)
     settled = settle(state.gateway, seed)
-    fresh = State(settled, seed, exchanges=list(state.made()), closing=closing)
-    return fresh
+    return State(settled, seed, exchanges=list(state.made()), closing=closing)
 
 
 @pytest.hookimpl(optionalhook=True)

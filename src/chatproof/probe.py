@@ -54,6 +54,7 @@ class Violation(AssertionError):
 class Shared:
     """What the probes of one worker share: answers that many of them need, asked for once."""
 
+    worker: str = ""  # stands in the tags, since each worker asks for its own
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
@@ -175,27 +176,31 @@ class Talk:
 
     # --- what a probe says of an answer ---------------------------------------------------------------------
 
-    def shared(self, name: str, ask: Callable[[], Answer]) -> Answer:
-        """An answer that other probes of this worker use too: asked for once."""
-        key = f"{name}/{self.model}"
-        if key not in self._shared.answers:
-            self._shared.answers[key] = ask()
-        answer = self._shared.answers[key]
+    def shared(self, name: str, ask: Callable[[Talk], Answer]) -> Answer:
+        """An answer that other probes of this worker use too: asked for once, in a conversation of its own.
+
+        Which probe asks first must not show: a recorded run is answered by tags.
+        """
+        probe = f"shared-{name}-{self.model}{'@' if self._shared.worker else ''}{self._shared.worker}"
+        if probe not in self._shared.answers:
+            talk = Talk(self.gateway, probe, self._seed, self._shared, self.model)
+            self._shared.answers[probe] = ask(talk)
+        answer = self._shared.answers[probe]
         self.asked.append(answer)
         return answer
 
     def control(self, *, stream: bool = False) -> Answer:
         """The positive control: the minimal request answered 200; NotObserved where even that fails."""
-        name = "stream" if stream else "sync"
-        answer = self.shared(f"control-{name}", lambda: self._control(name, stream))
+        body = {"stream": True} if stream else {}
+
+        def ask(talk: Talk) -> Answer:
+            answer = talk.chat(**body)
+            return answer if answer.status == 200 else talk.chat(**body)
+
+        answer = self.shared("stream" if stream else "sync", ask)
         if answer.status != 200:
             raise NotObserved(f"the positive control was not answered 200: {told(answer)}")
         return answer
-
-    def _control(self, name: str, stream: bool) -> Answer:
-        talk = Talk(self.gateway, f"control-{name}", self._seed, self._shared, self.model)
-        answer = talk.chat(**({"stream": True} if stream else {}))
-        return answer if answer.status == 200 else talk.chat(**({"stream": True} if stream else {}))
 
     def accepted(self, ask: Callable[[], Answer], what: str) -> Answer:
         """The answer to a request that must be accepted: 200, else a violation; noise is tried once more."""

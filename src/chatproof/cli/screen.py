@@ -7,7 +7,7 @@ from itertools import groupby
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from chatproof.contract import Level
 from chatproof.verdict import MEANING, ClauseRow, Exit, Finding, Outcome, Verdict
@@ -29,25 +29,19 @@ VERDICT_COLOURS = {Exit.CONFORMS: "bold green", Exit.VIOLATES: "bold red"}
 FINDINGS_PER_CLAUSE = 3
 
 
-def section_table(rows: Sequence[ClauseRow]) -> Table:
-    """The clauses of one section, a line each."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for width in (7, 7, 12):
-        table.add_column(width=width, no_wrap=True)
-    table.add_column(width=6, no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]"
-        subjects = str(row.subjects or "")
-        table.add_row(row.id, row.level.value, outcome, subjects, escape(row.reason or row.sentence))
-    return table
+def clause_line(row: ClauseRow) -> Text:
+    """One clause: id, level, outcome, how often it was judged, and what it promises or why it was not judged."""
+    line = Text(f"{row.id:<8}{row.level:<8}", no_wrap=True, overflow="ellipsis")
+    line.append(f"{row.outcome:<13}", style=COLOURS[row.outcome])
+    return line.append(f"{row.subjects or '':>5}  {row.reason or row.sentence}")
 
 
 def show_rows(console: Console, rows: Sequence[ClauseRow]) -> None:
     """The table, then the findings, worst first, then what each outcome that occurs means."""
     for section, members in groupby(rows, key=lambda row: row.section):
         console.print(f"\n[bold]{escape(section)}[/]", highlight=False)
-        console.print(section_table(list(members)))
+        for row in members:
+            console.print(clause_line(row), no_wrap=True, overflow="ellipsis", crop=True)
     red = [row for row in rows if any(f.known is None for f in row.findings)]
     for row in sorted(red, key=lambda row: row.outcome is not Outcome.FAIL):
         _show_findings(console, row)
