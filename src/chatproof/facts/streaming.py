@@ -93,11 +93,11 @@ def ends_with_done(a: Answer, terms: Terms) -> Iterator[Problem]:
 
 @fact("STR-03", of=done)
 def nothing_follows_done(a: Answer, terms: Terms) -> Iterator[Problem]:
-    """After `[DONE]` only blank lines and comments come; a second `[DONE]` is STR-02's."""
+    """After `[DONE]` only blank lines and comments come."""
     end = a.dones[0].end
     lines = a.body[end:].replace(b"\r", b"\n").split(b"\n")
     for line in lines:
-        if line and not line.startswith(b":") and line.removeprefix(b"data:").strip() != b"[DONE]":
+        if line and not line.startswith(b":"):
             shows = line[:80].decode("utf-8", "backslashreplace")
             yield problem("nothing but blank lines and comments after [DONE]", shows, at=(end, len(a.body)))
             return
