@@ -8,12 +8,14 @@ from math import exp, log
 from random import Random
 from statistics import median
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproof.metrics import (
     Change,
+    Histogram,
     StreamRow,
     Trend,
     compare_pairs,
@@ -189,6 +191,13 @@ def test_a_pair_without_a_percentile_cannot_be_compared() -> None:
     assert compare_pairs(pairs, "ttft", "p50").change is Change.CANNOT_COMPARE
 
 
+def test_a_figure_of_nought_cannot_be_compared() -> None:
+    """A ratio to 0 says nothing, and is no error."""
+    found = compare_ratios([(1.0, 1.0)] * 5 + [(0.0, 1.0)])
+
+    assert (found.change, found.reasons) == (Change.CANNOT_COMPARE, ("a figure is not above 0",))
+
+
 PRINT = {"machine": "a", "tool": "1", "scenario": "steady", "seed": "7", "settings": "x"}
 
 
@@ -210,6 +219,20 @@ def test_recorded_runs_compare_block_by_block() -> None:
     assert compare_runs(a, alike, PRINT, PRINT, "ttft", "p50").change is Change.SAME
     found = compare_runs(a, slow, PRINT, PRINT, "ttft", "p90")
     assert (found.change, found.pairs) == (Change.SLOWER, 12)
+
+
+def test_recorded_runs_compare_in_their_gaps() -> None:
+    """Gaps 1.3 times as long in every stream are slower; rows without gaps do not count."""
+
+    def gapped(ms: int) -> list[StreamRow]:
+        gaps = Histogram.of([ms * MS] * 50).pack()
+        rows = run(Random(16), 60)
+        return [msgspec.structs.replace(row, gaps=gaps if i % 2 else "") for i, row in enumerate(rows)]
+
+    found = compare_runs(gapped(20), gapped(26), PRINT, PRINT, "itl", "p95")
+
+    assert (found.change, found.pairs) == (Change.SLOWER, 12)
+    assert found.ratio == pytest.approx(1.3, rel=0.01)
 
 
 def test_a_recorded_run_that_is_too_short_says_what_it_needs() -> None:
@@ -257,6 +280,7 @@ def test_a_flat_series_is_steady_and_a_wild_one_inconclusive() -> None:
     assert drift(flat).trend is Trend.STEADY
     assert drift(wild).trend is Trend.INCONCLUSIVE
     assert drift([(x, 300 - x / 10) for x, _ in flat]).trend is Trend.FALLING
+    assert drift([(x, 0.0) for x, _ in flat]).reason == "the median is 0"
     assert drift(flat[:4]).reason == "4 points; 5 at different times are needed"
 
 

@@ -294,6 +294,13 @@ def test_hopeless_is_said_only_when_nothing_can_save_the_run() -> None:
         assert hopeless(TTFT, so_far, 200) is (judge(TTFT, filled).judgement is FAIL)
 
 
+def test_gaps_are_never_given_up_early() -> None:
+    """What a gap weighs is not known before the streams are, so nothing is hopeless yet."""
+    slow = row(gaps=Histogram.of([200 * MS] * 64).pack())
+
+    assert hopeless(parse_term("itl_p99<120ms"), [slow] * 100, 200) is False
+
+
 def test_one_stream_meets_the_terms_it_has() -> None:
     """A stream is good when complete and under each limit; a metric it does not have does not count."""
     terms = parse_terms(["ttft_p95<800ms,tpot_p95<1ms,complete_fraction>=0.9"])

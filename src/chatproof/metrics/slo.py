@@ -39,7 +39,7 @@ class Judgement(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-class NotMeasured(ValueError):  # noqa: N818 - the name says it better with no suffix
+class NotMeasured(ValueError):
     """A term names a metric that no stream of the run has: a mistake of whoever wrote the term."""
 
 
