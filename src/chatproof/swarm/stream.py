@@ -21,6 +21,7 @@ from chatproof.record import Read, Transfer
 FOLD_AT = 8192
 EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
 TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
+MARKS_CAP = 32  # events that are more than running text; an ordinary stream has four or five
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -30,8 +31,6 @@ class Delta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: msgspec.Raw | None = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -55,7 +54,6 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
-_NULL = b"null"
 
 
 class StreamFold:
@@ -87,17 +85,12 @@ class StreamFold:
         self.bad_events = 0  # data events that are not JSON objects
         self.dones = 0
         self.dones_terminated = 0
-        self.after_done = 0  # events after the first [DONE]
-        self.envelopes = 0  # distinct (id, created, object, model); more than one is STR-05's affair
+        self.marks: list[sse.Event] = []  # every event but running text: what `digest` is made of
+        self.marks_whole = True
         self.envelope: tuple[str | None, str | None, int | None, str | None] | None = None
-        self.finishes: dict[int, list[str]] = {}
-        self.content_after_finish = 0
-        self.substance = False  # reasoning, a refusal or a tool call
+        self.finishes = 0
         self.usage: Mapping[str, Any] | None = None
-        self.usages = 0
-        self.finish_after_usage = False
-        self.error: Any = None
-        self.after_error: list[str] = []  # what followed the error envelope: "done", "finish"
+        self.error: Mapping[str, Any] | None = None
         self.problems = 0  # breaches of the event-stream format
         self.gaps = Histogram()
 
@@ -125,6 +118,12 @@ class StreamFold:
     def zero_gaps(self) -> int:
         """Content events that came in the same read as the one before."""
         return self._zero_gaps
+
+    @property
+    def digest(self) -> tuple[Read, ...]:
+        """The stream without its running text: the first content stands for all that is like it."""
+        ends = (b"\n\n" if mark.terminated else b"" for mark in self.marks)
+        return tuple(Read(m.at_ns, _as_event(m.data) + end) for m, end in zip(self.marks, ends, strict=True))
 
     @property
     def text(self) -> str:
@@ -164,41 +163,59 @@ class StreamFold:
             self.first_event_ns = events[0].at_ns
         self.events += len(events)
         for event in events:
-            if self.dones:
-                self.after_done += 1
-            data = event.data
             try:
-                chunk = _decode(data)
+                chunk = _decode(event.data)
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-                if data.strip() == DONE:
-                    self._done(event)
-                    continue
-                lenient = _lenient(data)
+                lenient = self._odd(event)
                 if lenient is None:
-                    self.bad_events += 1
                     continue
                 chunk = lenient
             at_ns = event.at_ns
             envelope = (chunk.id, chunk.object, chunk.created, chunk.model)
-            if envelope != self.envelope and chunk.error is None:
-                self.envelope = envelope
-                self.envelopes += 1
+            plain = envelope == self.envelope and self.first_content_ns is not None and not self.finishes
             content = ""
             for choice in chunk.choices:
                 delta = choice.delta
-                if delta is not None:
-                    if delta.content:
-                        content += delta.content
-                        if self.finishes and choice.index in self.finishes:
-                            self.content_after_finish += 1
-                    else:
-                        self._quiet(delta, at_ns)
+                if delta is not None and delta.content:
+                    content += delta.content
+                    if choice.index or delta.role is not None:
+                        plain = False
+                elif delta is not None:
+                    plain = False
+                    self._quiet(delta, at_ns)
                 if choice.finish_reason is not None:
-                    self._finish(choice, at_ns)
+                    plain = False
+                    self._finish(at_ns)
             if content:
                 self._content(content, at_ns)
             if chunk.usage is not None or chunk.error is not None:
+                plain = False
                 self._account(chunk, at_ns)
+            if not (plain and content):
+                if chunk.error is None:
+                    self.envelope = envelope
+                self._mark(event)
+
+    def _odd(self, event: sse.Event) -> Chunk | None:
+        """An event that is no typed chunk: `[DONE]`, a chunk of other types, or no JSON object at all."""
+        if event.data.strip() == DONE:
+            self.dones += 1
+            self.dones_terminated += event.terminated
+            if self.done_ns is None:
+                self.done_ns = event.at_ns
+            self._mark(event)
+            return None
+        chunk = _lenient(event.data)
+        if chunk is None:
+            self.bad_events += 1
+            self._mark(event)
+        return chunk
+
+    def _mark(self, event: sse.Event) -> None:
+        if len(self.marks) < MARKS_CAP:
+            self.marks.append(event)
+        else:
+            self.marks_whole = False
 
     def _content(self, content: str, at_ns: int) -> None:
         self.content_events += 1
@@ -217,44 +234,28 @@ class StreamFold:
     def _quiet(self, delta: Delta, at_ns: int) -> None:
         """A delta without content: a role, reasoning, a refusal, a tool call or nothing."""
         if delta.reasoning_content or delta.reasoning:
-            self.substance = True
             if self.first_reasoning_ns is None:
                 self.first_reasoning_ns = at_ns
-        elif delta.refusal or _filled(delta.tool_calls):
-            self.substance = True
         elif delta.role is not None and self.role_only_ns is None:
             self.role_only_ns = at_ns
 
-    def _finish(self, choice: Choice, at_ns: int) -> None:
+    def _finish(self, at_ns: int) -> None:
+        self.finishes += 1
         if self.finish_ns is None:
             self.finish_ns = at_ns
-        if self.usages:
-            self.finish_after_usage = True
-        if self.error is not None:
-            self.after_error.append("finish")
-        self.finishes.setdefault(choice.index, []).append(choice.finish_reason or "")
 
     def _account(self, chunk: Chunk, at_ns: int) -> None:
-        if chunk.error is not None and bytes(chunk.error) != _NULL and self.error is None:
+        if chunk.error is not None and self.error is None:
             error = decode_json(bytes(chunk.error))
             self.error = error if isinstance(error, dict) else None
-        if chunk.usage is not None and bytes(chunk.usage) != _NULL:
+        if chunk.usage is not None:
             usage = decode_json(bytes(chunk.usage))
             if isinstance(usage, dict):
                 self.usage, self.usage_ns = usage, at_ns
-                self.usages += 1
-
-    def _done(self, event: sse.Event) -> None:
-        self.dones += 1
-        self.dones_terminated += event.terminated
-        if self.done_ns is None:
-            self.done_ns = event.at_ns
-        if self.error is not None:
-            self.after_error.append("done")
 
 
-def _filled(raw: msgspec.Raw | None) -> bool:
-    return raw is not None and bytes(raw) not in (_NULL, b"[]", b"{}", b'""')
+def _as_event(data: bytes) -> bytes:
+    return b"data: " + data.replace(b"\n", b"\ndata: ")
 
 
 def _lenient(data: bytes) -> Chunk | None:
@@ -282,10 +283,9 @@ def _lenient_choice(choice: Mapping[str, Any]) -> Choice:
     delta = choice.get("delta")
     fields = delta if isinstance(delta, dict) else {}
     index, finish = choice.get("index"), choice.get("finish_reason")
-    texts = {name: _text(fields.get(name)) for name in ("role", "content", "reasoning_content", "reasoning", "refusal")}
     return Choice(
         index=index if type(index) is int else 0,
-        delta=Delta(**texts, tool_calls=_raw(fields.get("tool_calls"))),
+        delta=Delta(**{name: _text(fields.get(name)) for name in Delta.__struct_fields__}),
         finish_reason=None if finish is None else str(finish),
     )
 

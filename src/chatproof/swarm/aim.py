@@ -1,0 +1,105 @@
+"""What a load run is aimed at, and what it may cost: target, model, budget, and the question before it starts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+import msgspec
+
+from chatproof.metrics.terms import Term, parse_terms, terms_of
+from chatproof.reference.embedded import target_text
+from chatproof.run import tariff_of
+from chatproof.swarm.ask import Workload
+from chatproof.swarm.endpoint import Endpoint
+from chatproof.target import Model, Target, load_target, parse_target
+
+
+class UsageError(ValueError):
+    """The options cannot be used as they are; the message is one line that says what to do."""
+
+
+def target_of(file: str | None, host: str | None, env: Mapping[str, str]) -> Target | None:
+    """The target that the options name; None: the embedded reference. TargetError where it cannot be used."""
+    return load_target(Path(file) if file else None, host or None, env)
+
+
+def reference_target(base_url: str) -> Target:
+    """The embedded reference as a target."""
+    target = parse_target(target_text(base_url), name="EMBEDDED REFERENCE", beside=Path(), env={})
+    return msgspec.structs.replace(target, timeout_s=60, stall_s=20)  # under load it may queue for longer
+
+
+def model_of(target: Target, asked: str | None) -> str:
+    """The model to ask for: the option's, the target's first, else auto."""
+    if asked:
+        return asked
+    return target.models[0].id if target.models else "auto"
+
+
+def slo_of(target: Target, texts: tuple[str, ...]) -> tuple[Term, ...]:
+    """The objectives: the options', else the target file's. ValueError where one is not understood."""
+    if texts:
+        return parse_terms(texts)
+    slo = target.slo
+    given = {key: value for key in slo.__struct_fields__ if (value := getattr(slo, key)) is not None}
+    return terms_of(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will ask of a target."""
+
+    requests: int | None  # None: unknown, a closed loop asks as fast as it is answered
+    tokens_each: int  # prompt and answer, the mean
+    credits_each: Decimal | None  # at most, of the dearest workload; None: no price is known
+
+    def lines(self, target: Target, model: str, users: int, seconds: float | None) -> str:
+        """The estimate for a person."""
+        budget = target.budget
+        asked = f"{self.requests:,} requests" if self.requests is not None else f"{users} users without pause"
+        time = f"for {seconds:g} s" if seconds else "until stopped"
+        limit = f"at most {budget.load_requests:,} requests"
+        if budget.credits is not None:
+            limit += f" and {budget.credits} credits"
+        most = min(self.requests, budget.load_requests) if self.requests is not None else budget.load_requests
+        tokens = f"up to {most * self.tokens_each:,} tokens"
+        cost = "cost unknown: the target file gives no prices"
+        if self.credits_each is not None:
+            cost = f"up to {most * self.credits_each:f} credits"
+        return f"load on {target.base_url}, model {model}: {asked} {time}; {tokens}; {cost}; budget: {limit}"
+
+
+def estimate(target: Target, model: str, workloads: tuple[Workload, ...], requests: int | None) -> Estimate:
+    """What the workloads ask, and what one request costs at most."""
+    weights = sum(workload.weight for workload in workloads) or 1
+    tokens = sum(w.weight * (w.prompt_tokens + w.max_tokens) for w in workloads) / weights
+    entry = next((entry for entry in target.models if entry.id == model), None)
+    costs = [cost for w in workloads if (cost := _dearest(entry, w)) is not None] if entry else []
+    return Estimate(requests, round(tokens), max(costs) if costs else None)
+
+
+def _dearest(entry: Model, workload: Workload) -> Decimal | None:
+    tariff = tariff_of(entry)
+    if tariff.prices is None or tariff.markup is None:
+        return None
+    prompt = workload.prompt_tokens * 2 + 50  # words are a token each only about
+    usd = tariff.prices.input * prompt + tariff.prices.output * workload.max_tokens
+    return Decimal(usd * tariff.markup)
+
+
+def confirm(text: str, *, loopback: bool, yes: bool) -> None:
+    """Says what is about to be sent, and asks; UsageError where nobody says yes."""
+    if loopback:
+        return
+    sys.stderr.write(text + "\n")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this sends load to another machine: add --yes to confirm what is printed above")
+    sys.stderr.write("send it? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not confirmed: nothing was sent")

@@ -1,0 +1,202 @@
+"""The master's part of a run: plan, collect, end in order, judge, write. One per locust master or local runner.
+
+The end of a run: workers are told to stop, streams drain, every worker sends its last report and waits until it is
+acknowledged, the verdict is made, and only then locust quits: quitting at once would lose the streams that take longest.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from chatproof.contract import Contract
+from chatproof.metrics.terms import Term
+from chatproof.swarm.arrivals import Leg, expected, total_seconds
+from chatproof.swarm.ask import Workload
+from chatproof.swarm.journal import decode
+from chatproof.swarm.ledger import Ledger, ready
+from chatproof.swarm.output import write_run
+from chatproof.swarm.plan import Plan
+from chatproof.swarm.summary import Ended, load_section, verdict
+from chatproof.target import Target
+from chatproof.verdict import Exit, Verdict
+
+LAST_REPORTS_S = 15.0  # how long the last reports may take beyond the drain
+INTERRUPTED_DRAIN_S = 0.5
+NS = 1_000_000_000
+
+Send = Callable[[str, Any, str | None], None]  # message type, data, worker's client id or None for all
+
+
+class Conductor:
+    """What one master process knows of its runs; `start` begins one, `finish` ends it."""
+
+    def __init__(
+        self,
+        *,
+        scenario: str,
+        target: Target,
+        embedded: bool,
+        model: str,
+        terms: Sequence[Term],
+        workloads: Sequence[Workload],
+        options: Mapping[str, Any],
+        leave_share: float,
+        credits_each: Decimal | None,
+        soak: bool,
+        contract: Contract,
+        send: Send,
+        dead: Callable[[], set[str]],
+    ) -> None:
+        self.scenario = scenario
+        self.target = target
+        self.embedded = embedded
+        self.model = model
+        self.terms = tuple(terms)
+        self.options = options
+        self._workloads = workloads
+        self._leave_share = leave_share
+        self._credits_each = credits_each
+        self._soak = soak
+        self._contract = contract
+        self._send = send
+        self._dead = dead  # client ids of workers that are gone
+        self.plan: Plan | None = None
+        self.ledger: Ledger | None = None
+        self.epoch_ns = 0
+        self.legs: list[Leg] = []
+        self.extra: dict[str, Any] = {}
+        self.verdict: Verdict | None = None
+        self.section: dict[str, Any] | None = None
+        self.finishing = False
+        self._said: set[str] = set()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run has begun and has not been judged."""
+        return self.ledger is not None and self.verdict is None
+
+    def start(self, client_ids: Sequence[str]) -> None:
+        """Begins a run on these workers."""
+        now = time.time_ns()
+        run = f"{time.strftime('%m%d%H%M%S', time.gmtime(now // NS))}{os.getpid() % 10000:04d}"
+        indices = {client_id: index for index, client_id in enumerate(client_ids)}
+        budget = self.target.budget
+        self.plan = Plan(
+            run=run,
+            epoch_wall_ns=now,
+            base_url=self.target.base_url,
+            embedded=self.embedded,
+            model=self.model,
+            workers=indices,
+            seed=self.options["seed"],
+            workloads=[_fields(workload) for workload in self._workloads],
+            leave_share=self._leave_share,
+            sample_share=self.options["sample_share"],
+            requests=budget.load_requests,
+            credits=None if budget.credits is None else str(budget.credits),
+            credits_each=None if self._credits_each is None else str(self._credits_each),
+        )
+        self.ledger = Ledger(run, self.options["seed"], tuple(f"w{index}" for index in indices.values()))
+        self.epoch_ns = time.monotonic_ns() - (time.time_ns() - now)
+        self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
+        self._send("chatproof-plan", to_wire(self.plan), None)
+
+    def received(self, payload: bytes, client_id: str) -> None:
+        """A worker's batch came: books it and acknowledges it."""
+        batch = decode(payload)
+        if self.ledger is None or batch.run != self.ledger.run:
+            return
+        self.ledger.take(batch)
+        self._send("chatproof-ack", {"run": batch.run, "number": batch.number}, client_id)
+        for text in batch.troubles:
+            if text not in self._said:
+                self._said.add(text)
+                self.say(text)
+
+    def fly(self, legs: Sequence[Leg]) -> None:
+        """Has the workers start an open loop now."""
+        self.legs += legs
+        at = {"legs": [[leg.rate, leg.seconds, leg.process] for leg in legs], "part": len(self.legs)}
+        self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + NS // 10}, None)
+
+    def finish(self, reason: str, *, drain_s: float, interrupted: bool = False, seconds: float | None = None) -> None:
+        """Ends the run: drains, waits for the last reports, judges, writes. Does nothing a second time."""
+        if not self.running or self.finishing or self.ledger is None:
+            return
+        self.finishing = True
+        lasted = seconds if seconds is not None else (time.monotonic_ns() - self.epoch_ns) / NS
+        self._send("chatproof-stop", {"drain_s": drain_s}, None)
+        patience = time.monotonic() + drain_s + (1.0 if interrupted else LAST_REPORTS_S)
+        while not ready(self.ledger, self._dead_names()) and time.monotonic() < patience:
+            gevent.sleep(0.02)
+        incomplete = self.ledger.settle()
+        ended = Ended(
+            scenario=self.scenario,
+            seconds=lasted,
+            reason=reason,
+            interrupted=interrupted,
+            incomplete=incomplete,
+            asked_per_s=expected(self.legs) / total_seconds(self.legs) if self.legs else None,
+            budget_credits=self.target.budget.credits,
+            terms=self.terms,
+            options={name: value for name, value in self.options.items() if name not in ("yes", "report")},
+            extra={**self.extra, "epoch_monotonic_ns": self.epoch_ns},
+            soak=self._soak,
+        )
+        self.judge(ended)
+
+    def judge(self, ended: Ended) -> None:
+        """Makes the section and the verdict, writes both, and says them."""
+        assert self.ledger is not None
+        try:
+            section = load_section(self.ledger, ended, self._contract)
+        except ValueError as problem:  # an objective on what was not measured
+            self.verdict = Verdict(Exit.USAGE, str(problem))
+            self.say(f"usage: {problem}")
+            return
+        found = verdict(section, ended)
+        self.section, self.verdict = section, found
+        folder = self.options["report"]
+        if folder:
+            write_run(Path(folder), self.ledger, section, found, self.target, self.model)
+
+    def stop_reason(self, until_ns: int | None) -> str | None:
+        """Why the run should end now, where it should."""
+        stop_file = self.options["stop_file"]
+        if until_ns is not None and time.monotonic_ns() >= until_ns:
+            return "the run's time was over"
+        if stop_file and os.path.exists(stop_file):
+            return "the stop file was there"
+        if self.ledger is not None and any("budget" in text for text in self.ledger.troubles) and not self.ledger.running:
+            return next(text for text in self.ledger.troubles if "budget" in text)
+        if self.plan is not None and self._dead() >= set(self.plan.workers):
+            return "no worker is left"
+        return None
+
+    def say(self, text: str) -> None:
+        """One line for the person at the terminal."""
+        from chatproof.swarm.progress import say
+
+        say(text)
+
+    def _dead_names(self) -> set[str]:
+        workers = self.plan.workers if self.plan is not None else {}
+        return {f"w{workers[client_id]}" for client_id in self._dead() if client_id in workers}
+
+
+def _fields(workload: Workload) -> dict[str, Any]:
+    return {name: getattr(workload, name) for name in workload.__slots__}
+
+
+def to_wire(plan: Plan) -> dict[str, Any]:
+    """A plan as the data of a message."""
+    import msgspec
+
+    return msgspec.to_builtins(plan)  # type: ignore[no-any-return]

@@ -1,0 +1,98 @@
+"""All that a run's workers told: rows, tallies, health, and what nobody will tell any more. Pure state, no wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from chatproof.contract import Level
+from chatproof.metrics import StreamRow
+from chatproof.record import Ending
+from chatproof.swarm.ask import nonce_of
+from chatproof.swarm.health import Health
+from chatproof.swarm.journal import Batch, Inbox, lost
+from chatproof.swarm.kept import Tally, merge
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One run's book, kept by the master."""
+
+    run: str
+    seed: int
+    workers: tuple[str, ...]
+    rows: list[StreamRow] = field(default_factory=list)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+    inboxes: dict[str, Inbox] = field(default_factory=dict)
+    _tokens: dict[tuple[str, int], str] = field(default_factory=dict)
+    _suspects: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inboxes = {name: Inbox(name) for name in self.workers}
+
+    def take(self, batch: Batch) -> bool:
+        """Books a batch; whether it was a new one of this run."""
+        box = self.inboxes.get(batch.worker)
+        if batch.run != self.run or box is None or not box.take(batch):
+            return False
+        self.rows += batch.rows
+        merge(self.tallies, batch.tallies)
+        self._suspects += batch.suspects
+        self.troubles += [text for text in batch.troubles if text not in self.troubles]
+        for clause, token, stream_id in batch.tokens:
+            self._distinct(clause, token, stream_id)
+        return True
+
+    def settle(self) -> tuple[str, ...]:
+        """Closes the book: streams of which nobody will report get a row; the workers that never came to an end."""
+        for worker, begun in lost(self.inboxes.values()):
+            self.rows.append(
+                StreamRow(
+                    stream_id=begun.stream_id,
+                    scenario=begun.scenario,
+                    worker=worker,
+                    intended_ns=begun.intended_ns,
+                    started_ns=begun.started_ns,
+                    ending=Ending.LOST,
+                    detail="its worker ended without a last report",
+                )
+            )
+        self._cross_talk()
+        return tuple(box.worker for box in self.inboxes.values() if not box.complete)
+
+    @property
+    def running(self) -> int:
+        """Streams on their way."""
+        return sum(len(box.running) for box in self.inboxes.values())
+
+    @property
+    def health(self) -> tuple[Health, ...]:
+        """The newest health of each worker."""
+        return tuple(box.health for box in self.inboxes.values() if box.health is not None)
+
+    def _distinct(self, clause: str, token: int, stream_id: str) -> None:
+        tally = self.tallies.setdefault(clause, Tally())
+        tally.subjects += 1
+        first = self._tokens.setdefault((clause, token), stream_id)
+        if first != stream_id:
+            clash = {"expected": "an id of its own for each stream", "actual": f"the id of {first}", "exchange": stream_id}
+            tally.merge(Tally(0, 1, 0, Level.MUST.value, None, [clash]))
+
+    def _cross_talk(self) -> None:
+        """STR-17: a nonce that some other stream of the run was given, seen in an answer."""
+        if not self._suspects:
+            return
+        given = {nonce_of(f"{self.seed}/{row.stream_id}"): row.stream_id for row in self.rows}
+        for stream_id, nonce in self._suspects:
+            owner = given.get(nonce)
+            if owner is not None and owner != stream_id:
+                text = f"{nonce}, the nonce of {owner}"
+                seen = {"expected": "only its own nonce in an answer", "actual": text, "exchange": stream_id}
+                merge(self.tallies, {"STR-17": Tally(0, 1, 0, Level.MUST.value, None, [seen])})
+
+
+def ready(ledger: Ledger, dead: Iterable[str]) -> bool:
+    """Whether every worker that still lives has sent its last report."""
+    gone = set(dead)
+    return all(box.complete or box.worker in gone for box in ledger.inboxes.values())

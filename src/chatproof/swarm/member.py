@@ -1,0 +1,279 @@
+"""One load process: makes the requests, keeps the rows, and reports to the master. Knows no locust.
+
+What it needs of its surroundings is handed in: how to send a message, and who wants to hear of each finished row.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+
+import gevent
+from gevent.event import Event
+
+from chatproof.metrics import StreamRow
+from chatproof.record import Ending
+from chatproof.swarm.arrivals import Leg, share
+from chatproof.swarm.ask import Asker, Workload, choose, chooser
+from chatproof.swarm.endpoint import Endpoint
+from chatproof.swarm.engine import Channel, Engine, Limits
+from chatproof.swarm.journal import Batch, Begun, Outbox
+from chatproof.swarm.kept import Watch
+from chatproof.swarm.plan import Plan
+from chatproof.swarm.probes import Probes
+from chatproof.swarm.row import Collector, Origin, row_of, still_running
+from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.transport import wall_offset
+from chatproof.target import Target
+
+REPORT_S = 0.25
+RESEND_S = 2.0
+KEEP_BYTES = 512 * 1024  # of a sampled stream
+REFUSED_PAUSE_S = 0.5  # an unreachable target must not make a user spin
+ERRORS_JUDGED_PER_S = 50  # a storm of 429s must not cost the client its time
+IN_FLIGHT_CAP = 4000  # of the open loop, a worker: beyond it arrivals are dropped and counted
+LATE_NS = 5_000_000_000  # ... as are those that could not be started for so long
+
+Send = Callable[[bytes], None]
+OnRow = Callable[[StreamRow, int], None]
+
+
+class Exhausted(Exception):  # noqa: N818 - the end of the budget is no error
+    """The budget allows no further request."""
+
+
+class Member:
+    """The part of one run that this process does."""
+
+    def __init__(self, plan: Plan, client_id: str, target: Target, watch: Watch, send: Send, on_row: OnRow) -> None:
+        self.plan = plan
+        self.index = plan.workers[client_id]
+        self.name = f"w{self.index}"
+        self.epoch_ns = plan.epoch_wall_ns - wall_offset()
+        self.stopping = False
+        self.endpoint = Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
+        limits = Limits(first_byte_s=target.timeout_s, silence_s=target.stall_s, whole_s=max(600, target.timeout_s))
+        self.engine = Engine(limits)
+        self.probes = Probes(self.name, self.engine)
+        self._asker = _asker(self.endpoint, plan, target)
+        self._workloads = tuple(Workload(**fields) for fields in plan.workloads)
+        self._choices = chooser(self._workloads, plan.seed + 7919 * self.index)
+        self._draw = random.Random(f"draw/{plan.seed}/{self.index}")
+        self._watch = watch
+        self._send = send
+        self._on_row = on_row
+        self._outbox = Outbox(plan.run, self.name)
+        self._begun: list[Begun] = []
+        self._rows: list[StreamRow] = []
+        self._troubles: list[str] = []
+        self._told: set[str] = set()
+        self._flights: dict[str, Channel] = {}
+        self._cut: set[str] = set()
+        self._number = 0
+        self._spent = Decimal(0)
+        self._dearest = Decimal(plan.credits_each or 0)
+        self._errors = [0, 0]  # second, error answers judged in it
+        self._wake = Event()
+        self._idle: list[Channel] = []
+        self._tasks: list[gevent.Greenlet] = []
+        self._reporter = gevent.spawn(self._report_all_the_while)
+        self.done = Event()
+
+    # --- requests -------------------------------------------------------------------------------------------
+
+    def channel(self) -> Channel:
+        """A way to the target for one user."""
+        return Channel(self.engine, self.endpoint)
+
+    def turn(self, channel: Channel, intended_ns: int | None = None, scenario: str = "") -> StreamRow:
+        """One request from its start to its row; Exhausted where the budget allows none."""
+        self._afford()
+        workload = choose(self._workloads, self._choices)
+        self._number += 1
+        ask = self._asker.ask(f"{self.plan.run}-{self.name}-{self._number:07d}", workload)
+        in_full = self._draw.random() < self.plan.sample_share
+        leaves = workload.stream and self.plan.leave_share > 0 and self._draw.random() < self.plan.leave_share
+        leave_after = self._draw.randint(1, max(1, workload.max_tokens // 2)) if leaves else None
+        fold = StreamFold(keep_bytes=KEEP_BYTES if in_full else 0, leave_after=leave_after) if workload.stream else None
+        sink = Collector(fold)
+        wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
+        origin = Origin(scenario, self.name, self.plan.model, self.epoch_ns, intended_ns or started_ns)
+        since = self.epoch_ns
+        self._begun.append(Begun(ask.stream_id, workload.name, origin.intended_ns - since, started_ns - since))
+        self._wake.set()
+        self._flights[ask.stream_id] = channel
+        try:
+            trip = channel.post(ask.wire, sink)
+        except BaseException:  # the greenlet is killed: what was on its way is still a row
+            self._finished(still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING), 0)
+            raise
+        finally:
+            self._flights.pop(ask.stream_id, None)
+        if fold is not None:
+            fold.close()
+        if ask.stream_id in self._cut:
+            row = still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING)
+        else:
+            row = row_of(ask, origin, trip, sink)
+            if trip.status is not None and (trip.status < 400 or self._may_judge_error()):
+                self._watch.look(ask, trip, sink, wall_ns, since, in_full=in_full)
+        self._finished(row, trip.body_bytes)
+        if row.ending is Ending.REFUSED:
+            self._trouble(row.detail)
+        return row
+
+    def fly(self, legs: Sequence[Leg], seed: int, start_ns: int) -> None:
+        """Starts this worker's share of an open loop at its instants, each in a greenlet of its own."""
+        self._tasks.append(gevent.spawn(self._dispatch, tuple(legs), seed, start_ns))
+
+    def stop(self, drain_s: float) -> None:
+        """Starts nothing new, lets streams end for a while, marks the others as still running, sends the last report."""
+        if self.stopping:
+            return
+        self.stopping = True
+        gevent.spawn(self._finish, drain_s)
+
+    def acknowledged(self, number: int) -> None:
+        """The master has that report."""
+        self._outbox.acknowledged(number)
+
+    def close(self) -> None:
+        """Gives everything back."""
+        gevent.killall(self._tasks, block=False)
+        self._reporter.kill(block=False)
+        for channel in self._idle:
+            channel.close()
+        self.probes.close()
+        self.engine.close()
+
+    # --- the open loop --------------------------------------------------------------------------------------
+
+    def _dispatch(self, legs: tuple[Leg, ...], seed: int, start_ns: int) -> None:
+        for _, offset_ns in self._mine(legs, seed):
+            due_ns = start_ns + offset_ns
+            while (left := due_ns - time.monotonic_ns()) > 0:
+                gevent.sleep(left / 1e9)
+            if self.stopping:
+                return
+            self.probes.arrivals += 1
+            if len(self._flights) >= IN_FLIGHT_CAP or time.monotonic_ns() - due_ns > LATE_NS:
+                self.probes.dropped += 1
+                continue
+            gevent.spawn(self._arrive, due_ns)
+
+    def _mine(self, legs: tuple[Leg, ...], seed: int) -> Iterator[tuple[int, int]]:
+        return share(legs, seed, self.index, len(self.plan.workers))
+
+    def _arrive(self, due_ns: int) -> None:
+        self.probes.late_start(time.monotonic_ns() - due_ns)
+        channel = self._idle.pop() if self._idle else self.channel()
+        try:
+            self.turn(channel, due_ns)
+        except Exhausted:
+            self.probes.arrivals -= 1
+        finally:
+            self._idle.append(channel)
+
+    # --- the budget -----------------------------------------------------------------------------------------
+
+    def _afford(self) -> None:
+        """Counts what is on its way at the dearest price seen, so that the budget holds whatever comes back."""
+        workers = len(self.plan.workers)
+        mine = self.plan.requests // workers + (self.index < self.plan.requests % workers)
+        if self._number >= mine:
+            self._trouble(f"the budget of {self.plan.requests} requests is used up")
+            raise Exhausted
+        if self.plan.credits is not None:
+            most = Decimal(self.plan.credits) / workers
+            if self._spent + self._dearest * (len(self._flights) + 1) > most:
+                self._trouble(f"the budget of {self.plan.credits} credits is used up")
+                raise Exhausted
+
+    def _may_judge_error(self) -> bool:
+        second = int(time.monotonic())
+        if self._errors[0] != second:
+            self._errors = [second, 0]
+        self._errors[1] += 1
+        return self._errors[1] <= ERRORS_JUDGED_PER_S
+
+    # --- reports --------------------------------------------------------------------------------------------
+
+    def _finished(self, row: StreamRow, size: int) -> None:
+        self._rows.append(row)
+        if row.credits is not None:
+            charge = Decimal(row.credits)
+            self._spent += charge
+            self._dearest = max(self._dearest, charge)
+        self._on_row(row, size)
+
+    def _trouble(self, text: str) -> None:
+        if text not in self._told and len(self._told) < 20:
+            self._told.add(text)
+            self._troubles.append(text)
+
+    def _report_all_the_while(self) -> None:
+        last_ns = resent_ns = time.monotonic_ns()
+        while True:
+            self._wake.wait(REPORT_S)
+            self._wake.clear()
+            now = time.monotonic_ns()
+            if now - last_ns >= REPORT_S * 1e9:
+                last_ns = now
+                self._report(final=False)
+            elif self._begun:  # a word about each stream, at once: the master must know it if this process dies
+                begun, self._begun = self._begun, []
+                self._send(self._outbox.seal(Batch(run="", worker="", number=0, begun=begun)))
+            if now - resent_ns >= RESEND_S * 1e9:
+                resent_ns = now
+                for payload in self._outbox.waiting[:20]:
+                    self._send(payload)
+
+    def _report(self, *, final: bool) -> None:
+        tallies, tokens, suspects = self._watch.take()
+        batch = Batch(
+            run="",
+            worker="",
+            number=0,
+            begun=self._begun,
+            rows=self._rows,
+            tallies=tallies,
+            tokens=tokens,
+            suspects=suspects,
+            troubles=self._troubles,
+            health=self.probes.snapshot(),
+            final=final,
+        )
+        self._begun, self._rows, self._troubles = [], [], []
+        self._send(self._outbox.seal(batch))
+
+    def _finish(self, drain_s: float) -> None:
+        deadline = time.monotonic() + drain_s
+        while self._flights and time.monotonic() < deadline:
+            gevent.sleep(0.01)
+        self.probes.hold()
+        for stream_id, channel in list(self._flights.items()):
+            self._cut.add(stream_id)
+            channel.leave()
+        while self._flights:
+            gevent.sleep(0.001)
+            for stream_id, channel in list(self._flights.items()):  # one that was still connecting
+                self._cut.add(stream_id)
+                channel.leave()
+            if time.monotonic() > deadline + 1:
+                break
+        gevent.sleep(0)
+        self._report(final=True)
+        patience = time.monotonic() + 10
+        while self._outbox.waiting and time.monotonic() < patience:
+            gevent.sleep(0.02)
+        self.done.set()
+
+
+def _asker(endpoint: Endpoint, plan: Plan, target: Target) -> Asker:
+    secret = [("Authorization", f"Bearer {target.api_key}")]
+    hidden = {name for name in target.headers if f"header_{name.lower()}" in target.header_secrets}
+    secret += [(name, value) for name, value in target.headers.items() if name in hidden]
+    extra = tuple((name, value) for name, value in target.headers.items() if name not in hidden)
+    return Asker(endpoint, plan.model, tuple(secret), extra, plan.seed)

@@ -1,0 +1,105 @@
+"""What one load run is to do: the options as a person gives them, and the plan that the master hands to its workers.
+
+Knows no locust: the same table makes the options of `locust -f load/X.py` and of `chatproof load X`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from chatproof.swarm.ask import Workload
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not value > 0:
+        raise ValueError(f"{text} is not above 0")
+    return value
+
+
+def at_least_one(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{text} is not at least 1")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text} is not from 0 to 1")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of every scenario; `parse` None makes it a flag."""
+
+    name: str
+    parse: Callable[[str], Any] | None
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    repeats: bool = False
+
+    @property
+    def dest(self) -> str:
+        """Its name as an attribute."""
+        return self.name.replace("-", "_")
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("target", str, None, "target file; --host URL or BEATRA_BASE_URL do too; none: the embedded reference"),
+    Option("model", str, None, "model to ask for; else the target's first, else auto"),
+    Option("rate", positive, 10.0, "requests a second, of all workers together (open-loop scenarios)"),
+    Option("arrival", str, "poisson", "how arrivals are spread (open loop)", choices=("poisson", "constant")),
+    Option("prompt-tokens", at_least_one, 64, "length of each prompt, about"),
+    Option("max-tokens", at_least_one, 128, "length of each answer, at most"),
+    Option("stream-share", fraction, 1.0, "share of requests that ask for a stream"),
+    Option("leave-share", fraction, 0.2, "share of clients that hang up mid-stream (hangup)"),
+    Option("spike-factor", positive, 5.0, "how many times --rate the burst brings (spike)"),
+    Option("step-s", positive, 10.0, "length of one step of the search (capacity)"),
+    Option("max-rate", positive, 1000.0, "highest rate that the search tries (capacity)"),
+    Option("slo", str, (), "objective such as 'ttft_p95<800ms'; wins over the target's [slo]", repeats=True),
+    Option("seed", int, 1, "same seed, same prompts and arrivals"),
+    Option("sample-share", fraction, 0.05, "share of streams whose raw bytes are judged in full"),
+    Option("drain-s", positive, 10.0, "how long streams may end in after the run's time"),
+    Option("report", str, None, "folder for report.json and samples.jsonl"),
+    Option("stop-file", str, None, "the run ends when this file appears"),
+    Option("yes", None, False, "do not ask before load goes to another machine"),
+)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the master tells its workers at the start of a run."""
+
+    run: str
+    epoch_wall_ns: int  # the run's zero, on the calendar clock: workers share that one only
+    base_url: str
+    embedded: bool  # the target is the embedded reference, whose key is no secret
+    model: str
+    workers: dict[str, int]  # locust's client id -> index
+    seed: int
+    workloads: list[dict[str, Any]]
+    leave_share: float
+    sample_share: float
+    requests: int  # budget of all workers together
+    credits: str | None
+    credits_each: str | None  # what one request costs at most, where prices are known
+
+
+def workloads_of(options: Mapping[str, Any]) -> tuple[Workload, ...]:
+    """The workloads that the sizes and the share of streams make."""
+    prompt, answer, streams = options["prompt_tokens"], options["max_tokens"], options["stream_share"]
+    both = (
+        Workload("stream", prompt, answer, True, streams),
+        Workload("sync", prompt, answer, False, 1 - streams),
+    )
+    return tuple(workload for workload in both if workload.weight > 0)

@@ -1,0 +1,118 @@
+"""What a person sees while a load runs and when it is over. Shows figures, computes none but the newest percentiles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from chatproof.metrics import StreamRow
+from chatproof.record import Ending
+from chatproof.swarm.health import Health
+from chatproof.verdict import EXIT_MEANING, Verdict
+
+NS = 1e9
+_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    _console.print(escape(text))
+
+
+def recent(rows: Sequence[StreamRow], now_ns: int, window_s: float = 10) -> Sequence[StreamRow]:
+    """The rows that ended in the last seconds; rows come in the order in which streams ended, about."""
+    start = now_ns - window_s * NS
+    tail = []
+    for row in reversed(rows):
+        if row.ended_ns is not None and row.ended_ns < start - 5 * NS:
+            break
+        if row.ended_ns is not None and row.ended_ns >= start:
+            tail.append(row)
+    return tail
+
+
+def quantile(values: Sequence[float], q: float) -> float | None:
+    """The nearest-rank quantile; for display only."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else None
+
+
+def line(rows: Sequence[StreamRow], running: int, health: Sequence[Health], now_ns: int) -> str:
+    """The progress line: figures of the last ten seconds, counts of the whole run."""
+    newest = recent(rows, now_ns)
+    ttfts = [(row.first_content_ns - row.intended_ns) / NS for row in newest if row.first_content_ns is not None]
+    complete = sum(row.ending is Ending.COMPLETE for row in rows)
+    cpu = [health_.cpu[-1] for health_ in health if health_.cpu]
+    tokens = sum(row.completion_tokens or 0 for row in newest) / max(0.001, min(10.0, now_ns / NS))
+    parts = [
+        f"{now_ns / NS:6.1f} s",
+        f"{len(rows)} ended, {running} running, {len(rows) - complete} not complete",
+        f"TTFT p50 {_ms(quantile(ttfts, 0.5))} p95 {_ms(quantile(ttfts, 0.95))}",
+        f"{tokens:,.0f} tokens/s",
+        f"client CPU {max(cpu):.0%}" if cpu else "client CPU -",
+    ]
+    return " | ".join(parts)
+
+
+def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[str]:
+    """The lines that end a run."""
+    metrics, streams, health = section["metrics"], section["streams"], section["health"]
+    ends = ", ".join(f"{count} {name}" for name, count in streams.items() if count and name != "total")
+    lines = [f"{section['scenario']} on {target}: {section['seconds']:g} s, {streams['total']} requests ({ends or 'none'})"]
+    for name in ("ttft", "itl", "tpot", "e2e"):
+        figure = metrics[name]
+        if figure["n"]:
+            shown = "  ".join(f"{label} {_ms(figure[f'{label}_s'])}" for label in ("p50", "p90", "p95", "p99"))
+            adjusted = _ms(figure["adjusted"]["p95_s"])
+            lines.append(f"  {name:<5} {shown}  (adjusted p95 {adjusted}; n {figure['n']}, {figure['clock']} clock)")
+    rate = section["rate"]
+    asked = f"asked {rate['asked_per_s']:.4g}/s, " if rate["asked_per_s"] else ""
+    lines.append(f"  {asked}achieved {_number(rate['achieved_per_s'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
+    if section["cost"]["credits"] != "0":
+        lines.append(f"  cost {section['cost']['credits']} credits")
+    for row in section["conformance"]:
+        if row["violations"]:
+            when = f"; first at {row['first_at_s']} s, {row['rate_at_first_per_s']:.4g}/s" if row["first_at_s"] else ""
+            lines.append(f"  {row['id']} {row['worst']}: kept by {row['kept']} of {row['subjects']}{when}")
+    for term in (section.get("slo") or {"terms": []})["terms"]:
+        lines.append(f"  SLO {term['term']}: {term['verdict']} ({term['reason']})")
+    lines += [f"  client: {text}" for text in health["complaints"]]
+    meaning = EXIT_MEANING[verdict.exit].partition(":")[0]
+    lines.append(f"{verdict.name.upper() if verdict.exit != 2 else 'USAGE'} (exit {int(verdict.exit)}, {meaning}): {verdict.why}")
+    return lines
+
+
+class Line:
+    """The progress line: overwritten on a terminal, every five seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._status = _console.status("starting") if self._live else None
+        self._last = 0.0
+        if self._status is not None:
+            self._status.start()
+
+    def show(self, text: str, now_ns: int) -> None:
+        """Shows the newest figures."""
+        if self._status is not None:
+            self._status.update(escape(text))
+        elif now_ns / NS - self._last >= 5:
+            self._last = now_ns / NS
+            say(text)
+
+    def close(self) -> None:
+        """Leaves the terminal as it was."""
+        if self._status is not None:
+            self._status.stop()
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e3:.4g} ms"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"

@@ -1,0 +1,344 @@
+"""Locust's events, told to a Conductor and a Member. The only module that knows locust's runners."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import msgspec
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
+
+from chatproof.metrics import StreamRow
+from chatproof.record import Ending
+from chatproof.reference.embedded import Reference, start as start_reference
+from chatproof.run import terms_of
+from chatproof.swarm import aim, progress
+from chatproof.swarm.arrivals import Leg, expected
+from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, Conductor
+from chatproof.swarm.kept import Watch
+from chatproof.swarm.member import Member
+from chatproof.swarm.plan import OPTIONS, Plan
+from chatproof.swarm.search import search
+from chatproof.swarm.web import add_page
+from chatproof.target import Target, TargetError, read_contract
+
+LOCAL = "local"
+DEFAULT_SECONDS = 30.0  # of an open loop without --run-time
+_HIDDEN = frozenset({"yes", "report", "target", "stop_file"})  # not for the web form
+
+
+class Wiring:
+    """What one locust process has of ours."""
+
+    def __init__(self, environment: Any, user_class: Any) -> None:
+        self.environment = environment
+        self.user_class = user_class
+        self.runner = environment.runner
+        self.member: Member | None = None
+        self.conductor: Conductor | None = None
+        self.reference: Reference | None = None
+        self.seconds: float | None = None
+        self._conducting: gevent.Greenlet | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Our options as they stand now."""
+        parsed = vars(self.environment.parsed_options)
+        return {option.dest: parsed.get(option.dest, option.default) for option in OPTIONS}
+
+    # --- the worker's part ----------------------------------------------------------------------------------
+
+    def planned(self, environment: Any, msg: Any, **_: Any) -> None:
+        """The master's plan came: this process joins the run."""
+        plan = msgspec.convert(msg.data, Plan)
+        client_id = self.runner.client_id if isinstance(self.runner, WorkerRunner) else LOCAL
+        if client_id not in plan.workers:
+            return
+        if self.member is not None:
+            self.member.close()
+        target = self._target_of(plan)
+        contract = read_contract()
+        url = f"{target.base_url}/chat/completions"
+        watch = Watch(contract, terms_of(target, contract), target.deviations, url)
+        self.member = Member(plan, client_id, target, watch, self._report, self._fire)
+
+    def flown(self, environment: Any, msg: Any, **_: Any) -> None:
+        """Legs of an open loop came."""
+        if self.member is not None:
+            legs = [Leg(rate, seconds, process) for rate, seconds, process in msg.data["legs"]]
+            ahead_ns = msg.data["start_wall_ns"] - time.time_ns()
+            seed = self.member.plan.seed * 1009 + msg.data["part"]
+            self.member.fly(legs, seed, time.monotonic_ns() + ahead_ns)
+
+    def stopped(self, environment: Any, msg: Any, **_: Any) -> None:
+        """The master ends the run."""
+        if self.member is not None:
+            self.member.stop(msg.data["drain_s"])
+
+    def acknowledged(self, environment: Any, msg: Any, **_: Any) -> None:
+        """The master has a report."""
+        if self.member is not None and msg.data["run"] == self.member.plan.run:
+            self.member.acknowledged(msg.data["number"])
+
+    def _report(self, payload: bytes) -> None:
+        self.runner.send_message("chatproof-batch", payload)
+
+    def _fire(self, row: StreamRow, size: int) -> None:
+        """One locust event a request: its own table then shows rates and failures."""
+        ended_ns = row.ended_ns if row.ended_ns is not None else row.started_ns
+        fine = row.ending in (Ending.COMPLETE, Ending.LEFT)
+        self.environment.events.request.fire(
+            request_type="stream" if row.stream else "sync",
+            name=row.scenario,
+            response_time=(ended_ns - row.intended_ns) / 1e6,
+            response_length=size,
+            exception=None if fine else NotComplete(row.ending.value),
+            context={},
+        )
+
+    def _target_of(self, plan: Plan) -> Target:
+        if plan.embedded:
+            return aim.reference_target(plan.base_url)
+        target = aim.target_of(self.options["target"], None if self.options["target"] else plan.base_url, os.environ)
+        if target is None:
+            raise TargetError("this worker knows no target: give it --target FILE, or BEATRA_API_KEY")
+        return target
+
+    # --- the master's part ----------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Finds out what the load is aimed at, and asks; ends the process with one line where that fails."""
+        options = self.environment.parsed_options
+        self.seconds, options.run_time = options.run_time, None  # we end the run: locust would lose its last streams
+        options.only_summary = True
+        if options.spawn_rate is None and options.num_users:
+            options.spawn_rate = max(1.0, options.num_users / 2)
+        try:
+            self._aim()
+        except (TargetError, aim.UsageError, ValueError) as problem:
+            progress.say(f"usage: {problem}")
+            sys.exit(2)
+
+    def _aim(self) -> None:
+        given = self.options
+        seconds = self.seconds
+        target = aim.target_of(given["target"], self.environment.host, os.environ)
+        is_reference = target is None
+        if target is None:
+            self.reference = self.reference or start_reference()
+            target = aim.reference_target(self.reference.base_url)
+            progress.say("no target given: EMBEDDED REFERENCE")
+        self.environment.host = None if is_reference else target.base_url
+        model = aim.model_of(target, given["model"])
+        workloads = tuple(self.user_class.workloads(given))
+        legs = self.user_class.legs(given, seconds or DEFAULT_SECONDS)
+        terms = aim.slo_of(target, tuple(given["slo"] or ()))
+        if self.user_class.search and not terms:
+            if not is_reference:
+                raise aim.UsageError("capacity needs an objective: --slo 'ttft_p95<800ms', or [slo] in the target file")
+            terms = aim.slo_of(target, ("ttft_p95<100ms",))
+        cost = aim.estimate(target, model, workloads, round(expected(legs)) if legs else None)
+        users = self.environment.parsed_options.num_users or 1
+        aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
+        aim.Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
+        self.conductor = Conductor(
+            scenario=self.user_class.scenario or self.user_class.__name__.lower(),
+            target=target,
+            embedded=is_reference,
+            model=model,
+            terms=terms,
+            workloads=workloads,
+            options={**given, "users": users, "run_time": seconds},
+            leave_share=self.user_class.leave_share(given),
+            credits_each=cost.credits_each,
+            soak=self.user_class.soak,
+            contract=read_contract(),
+            send=lambda kind, data, to: self.runner.send_message(kind, data, to),
+            dead=self._dead,
+        )
+
+    def _dead(self) -> set[str]:
+        if not isinstance(self.runner, MasterRunner) or self.conductor is None or self.conductor.plan is None:
+            return set()
+        clients = self.runner.clients
+        alive = {client_id for client_id in clients if clients[client_id].state != STATE_MISSING}
+        return set(self.conductor.plan.workers) - alive
+
+    def begun(self, environment: Any, **_: Any) -> None:
+        """Locust starts a test."""
+        conductor = self.conductor
+        if conductor is None:
+            return
+        if conductor.running:
+            return  # more users join a run that goes on
+        if self.environment.host and self.environment.host.rstrip("/") != conductor.target.base_url:
+            try:
+                self._aim()  # the web form named another target
+            except (TargetError, ValueError) as problem:
+                progress.say(f"usage: {problem}")
+                gevent.spawn(self.runner.stop)
+                return
+        clients = [client.id for client in self.runner.clients.ready] if isinstance(self.runner, MasterRunner) else [LOCAL]
+        assert self.conductor is not None
+        self.conductor.start(clients)
+        self._conducting = gevent.spawn(self._conduct)
+
+    def received(self, environment: Any, msg: Any, **_: Any) -> None:
+        """A worker's report came."""
+        if self.conductor is not None:
+            self.conductor.received(msg.data, msg.node_id)
+
+    def _conduct(self) -> None:
+        conductor = self.conductor
+        assert conductor is not None
+        line = progress.Line()
+        seconds = self.seconds
+        legs = self.user_class.legs(conductor.options, seconds or DEFAULT_SECONDS)
+
+        def pause(until_ns: int | None) -> str | None:
+            """Waits a little and shows the figures; the reason to end the run, where there is one."""
+            gevent.sleep(0.1)
+            if conductor.finishing:
+                return "stopped"
+            ledger, now_ns = conductor.ledger, time.monotonic_ns() - conductor.epoch_ns
+            if ledger is not None:
+                line.show(progress.line(ledger.rows, ledger.running, ledger.health, now_ns), now_ns)
+            return conductor.stop_reason(until_ns)
+
+        lasted = None
+        if self.user_class.search:
+            reason = search(conductor, pause)
+        else:
+            if legs:
+                conductor.fly(legs)
+                seconds = sum(leg.seconds for leg in legs) + 0.1
+                lasted = seconds - 0.1
+            until_ns = None if seconds is None else conductor.epoch_ns + int(seconds * 1e9)
+            reason = _wait(pause, until_ns)
+            lasted = lasted if reason == "the run's time was over" else None
+        if conductor.finishing:
+            line.close()
+            return
+        conductor.finish(reason, drain_s=conductor.options["drain_s"], seconds=lasted)
+        line.close()
+        self.close_run()
+        if self.environment.parsed_options.headless:
+            self.runner.quit()
+        else:
+            self.runner.stop()
+
+    def close_run(self) -> None:
+        """Says how the run ended, and sets the exit code before locust asks for it."""
+        conductor = self.conductor
+        if conductor is None or conductor.verdict is None:
+            return
+        self.environment.process_exit_code = int(conductor.verdict.exit)
+        if conductor.section is not None:
+            name = "EMBEDDED REFERENCE" if conductor.embedded else conductor.target.base_url
+            for text in progress.closing(conductor.section, conductor.verdict, name):
+                progress.say(text)
+
+    def stopping(self, environment: Any, **_: Any) -> None:
+        """Locust stops a test: by its web page, or because no worker is left."""
+        conductor = self.conductor
+        if conductor is not None and conductor.running and not conductor.finishing:
+            gevent.spawn(self._finish, "stopped by hand", conductor.options["drain_s"], False)
+        elif conductor is None and self.member is not None:
+            self.member.stop(self.environment.stop_timeout or INTERRUPTED_DRAIN_S)
+
+    def quitting(self, environment: Any, **_: Any) -> None:
+        """Locust ends: on Ctrl-C what was measured is still reported."""
+        conductor = self.conductor
+        if conductor is not None and conductor.running:
+            self._finish("interrupted", INTERRUPTED_DRAIN_S, True)
+        elif conductor is None and self.member is not None and not self.member.done.is_set():
+            self.member.stop(INTERRUPTED_DRAIN_S)
+            self.member.done.wait(INTERRUPTED_DRAIN_S + 1.5)
+        if self.member is not None:
+            self.member.close()
+        if self.reference is not None:
+            self.reference.close()
+            self.reference = None
+
+    def _finish(self, reason: str, drain_s: float, interrupted: bool) -> None:
+        conductor = self.conductor
+        assert conductor is not None
+        if conductor.finishing:
+            deadline = time.monotonic() + INTERRUPTED_DRAIN_S + 1
+            while conductor.running and time.monotonic() < deadline:
+                gevent.sleep(0.02)
+            return
+        conductor.finish(reason, drain_s=drain_s, interrupted=interrupted)
+        self.close_run()
+
+
+class NotComplete(Exception):  # noqa: N818 - an ending, shown in locust's table of failures
+    """A request that did not end complete."""
+
+
+def _wait(pause: Callable[[int | None], str | None], until_ns: int | None) -> str:
+    while (reason := pause(until_ns)) is None:
+        pass
+    return reason
+
+
+_WIRED: dict[int, Wiring] = {}
+
+
+def member_of(environment: Any) -> Member | None:
+    """The member of the run that goes on in this process; None before the plan has come."""
+    wiring = _WIRED.get(id(environment))
+    return wiring.member if wiring is not None else None
+
+
+def listen(events: Any) -> None:
+    """Subscribes to locust's events; once, however often scenarios are loaded."""
+    if _listening:
+        return
+    _listening.append(True)
+    events.init_command_line_parser.add_listener(_add_options)
+    events.init.add_listener(_on_init)
+
+
+_listening: list[bool] = []
+
+
+def _add_options(parser: Any) -> None:
+    for option in OPTIONS:
+        extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.dest not in _HIDDEN}
+        if option.parse is None:
+            extra |= {"action": "store_true"}
+        elif option.repeats:
+            extra |= {"action": "append", "default": None, "include_in_web_ui": False}
+        else:
+            extra |= {"type": option.parse, "default": option.default}
+        if option.choices:
+            extra |= {"choices": list(option.choices)}
+        parser.add_argument(f"--{option.name}", **extra)
+
+
+def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
+    classes = [each for each in environment.user_classes if hasattr(each, "leave_share")]
+    if not classes:
+        return
+    wiring = Wiring(environment, classes[0])
+    _WIRED[id(environment)] = wiring
+    if not isinstance(runner, WorkerRunner):
+        wiring.prepare()
+        runner.register_message("chatproof-batch", wiring.received)
+        environment.events.test_start.add_listener(wiring.begun)
+        if environment.stop_timeout is None or not environment.stop_timeout:
+            environment.stop_timeout = wiring.options["drain_s"]
+        if web_ui is not None:
+            add_page(web_ui, lambda: wiring.conductor)
+    if isinstance(runner, WorkerRunner | LocalRunner):
+        runner.register_message("chatproof-plan", wiring.planned)
+        runner.register_message("chatproof-legs", wiring.flown)
+        runner.register_message("chatproof-stop", wiring.stopped)
+        runner.register_message("chatproof-ack", wiring.acknowledged)
+    environment.events.test_stopping.add_listener(wiring.stopping)
+    environment.events.quitting.add_listener(wiring.quitting)
