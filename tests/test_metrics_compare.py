@@ -108,6 +108,7 @@ def test_six_pairs_give_their_own_range() -> None:
         ([1.01, 0.99, 1.02, 1.0, 0.98, 1.01], Change.SAME),
         ([1.04, 1.05, 1.03, 1.06, 1.05, 1.04], Change.SAME),
         ([1.05, 1.08, 1.06, 1.12, 1.07, 1.06], Change.INCONCLUSIVE),
+        ([1 / 1.05, 1 / 1.08, 1 / 1.06, 1 / 1.12, 1 / 1.07, 1 / 1.06], Change.INCONCLUSIVE),
         ([1.5, 0.7, 1.3, 0.9, 1.2, 1.1], Change.INCONCLUSIVE),
     ],
 )
@@ -219,6 +220,7 @@ def test_recorded_runs_compare_block_by_block() -> None:
     assert compare_runs(a, alike, PRINT, PRINT, "ttft", "p50").change is Change.SAME
     found = compare_runs(a, slow, PRINT, PRINT, "ttft", "p90")
     assert (found.change, found.pairs) == (Change.SLOWER, 12)
+    assert compare_runs(random.sample(a, 1200), slow, PRINT, PRINT, "ttft", "p90") == found
 
 
 def test_recorded_runs_compare_in_their_gaps() -> None:
@@ -254,6 +256,21 @@ def test_the_slope_is_the_median_of_all_slopes() -> None:
     assert found.per_hour == pytest.approx(median(slopes) * 3600)
     assert found.per_hour == pytest.approx(2 * 3600)
     assert found.trend is Trend.RISING
+
+
+@pytest.mark.parametrize(("n", "skip"), [(5, 1), (6, 2), (7, 4), (8, 6)])
+def test_the_slopes_interval_is_that_of_all_orders(n: int, skip: int) -> None:
+    """The interval leaves out as many slopes as at most 2.5 % of all orders have falling pairs, and no more."""
+    random = Random(17)
+    points = [(float(x), random.gauss(50, 20)) for x in range(n)]
+    slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2))
+    falls = [sum(a > b for a, b in combinations(order, 2)) for order in permutations(range(n))]
+    found = drift(points)
+
+    assert sum(fall < skip for fall in falls) / len(falls) <= 0.025
+    assert sum(fall < skip + 1 for fall in falls) / len(falls) > 0.025
+    assert found.low_per_hour == pytest.approx(slopes[skip - 1] * 3600)
+    assert found.high_per_hour == pytest.approx(slopes[-skip] * 3600)
 
 
 @pytest.mark.parametrize(

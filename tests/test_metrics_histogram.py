@@ -68,7 +68,6 @@ def test_gaps_of_nought_are_counted_as_nought() -> None:
 
     assert histogram.quantile(Fraction(3, 4)) == 0.0
     assert histogram.over(0) == 1
-    assert histogram.over(0, inclusive=True) == 4
 
 
 def test_what_is_over_a_limit_is_counted_by_bucket() -> None:

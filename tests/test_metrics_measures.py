@@ -264,7 +264,7 @@ def test_tokens_fall_into_the_seconds_in_which_they_came() -> None:
 def test_an_answer_at_one_instant_is_in_one_second() -> None:
     """A stream delivered at once, and an unstreamed answer, fall whole into the second of that instant."""
     once = row(last_content_ns=200 * MS)
-    sync = row(stream=False, first_content_ns=None, last_content_ns=None, ended_ns=2500 * MS)
+    sync = row(stream=False, ended_ns=2500 * MS)
 
     assert per_second([once, sync], completion_tokens, 0, 3 * S) == (11.0, 0.0, 11.0)
 
@@ -274,6 +274,7 @@ def test_what_is_outside_the_window_does_not_count() -> None:
     rows = [row(), row(intended_ns=20 * S)]
 
     assert per_second(rows, completion_tokens, 700 * MS, 2700 * MS) == pytest.approx((5.5, 0.0))
+    assert per_second(rows, completion_tokens, 0, 700 * MS) == pytest.approx((5.5,))
 
 
 @given(

@@ -20,7 +20,7 @@ from chatproof.metrics.binomial import (
     share_above,
     share_below,
 )
-from chatproof.metrics.percentiles import quantile_of, sample_figure, shown_label
+from chatproof.metrics.percentiles import quantile_of, ranked, sample_figure, shown_label
 
 LABELS = ("p50", "p90", "p95", "p99", "p999")
 
@@ -128,6 +128,13 @@ def test_an_interval_may_end_among_unfinished_streams() -> None:
     assert (found.value, found.high) == (95, None)
     assert found.low is not None
     assert found.interval_reason == "its end falls among 4 unfinished streams"
+
+
+def test_an_interval_carried_by_fewer_is_as_wide_as_theirs() -> None:
+    """1000 observations worth 100: from the first of the 40th ten to the last of the 61st."""
+    found = ranked("p50", 1000, 100, lambda rank: rank, 0)
+
+    assert (found.value, found.low, found.high) == (500, 391, 610)
 
 
 def test_the_figure_of_a_hundred_streams() -> None:

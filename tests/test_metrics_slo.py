@@ -164,6 +164,31 @@ def test_unfinished_streams_are_over_every_limit_and_left_ones_are_not_judged() 
     assert (judge(TTFT, left).judgement, judge(TTFT, left).n) == (PASS, 80)
 
 
+def test_a_part_of_a_stream_is_rounded_to_the_cautious_side() -> None:
+    """Gaps can weigh 4.5 streams: not shown to be as few as 4, nor, for 15.5, as many as 16."""
+    assert [weigh(over, 200, 0.05) for over in (4.0, 4.5, 15.5, 16.0)] == [
+        PASS,
+        INCONCLUSIVE,
+        INCONCLUSIVE,
+        FAIL,
+    ]
+
+
+def test_hanging_up_on_purpose_is_not_incomplete() -> None:
+    """`left` streams are neither complete nor broken: the fraction is of the others."""
+    found = judge(parse_term("complete_fraction>=0.9"), [row()] * 40 + [row(ending=Ending.LEFT)] * 40)
+
+    assert (found.judgement, found.n, found.value) == (PASS, 40, 1.0)
+
+
+def test_streams_of_unequal_length_need_more_of_them() -> None:
+    """80 streams with 10 or 90 gaps are worth 48; 251 more such are 419 more streams."""
+    short, long = (row(gaps=Histogram.of([20 * MS] * n).pack()) for n in (10, 90))
+    found = judge(parse_term("itl_p99<120ms"), [short, long] * 40)
+
+    assert (found.n, found.judgement, found.more_streams) == (48, INCONCLUSIVE, 419)
+
+
 def test_complete_fraction_needs_the_streams_that_show_it() -> None:
     """Without one failure, 2994 streams do not show 99.9 % and 2995 do; 2 of 20 broken show the contrary."""
     term = parse_term("complete_fraction>=0.999")
@@ -250,8 +275,15 @@ def test_gaps_are_judged_on_their_share_over_the_limit() -> None:
 def test_a_metric_that_nobody_measured_is_a_mistake_of_the_term() -> None:
     """Gaps of unstreamed answers, or reasoning that never came: a named error in one line, not a verdict."""
     sync = [row(stream=False)] * 10
+    half = [row()] * 9 + [row(ending=Ending.CUT)]
+    unmeasured = [
+        ("itl_p99<1s", sync),
+        ("ttft_p95<1s", sync),
+        ("ttfr_p95<1s", [row()]),
+        ("ttfr_p95<1s", half),
+    ]
 
-    for text, rows in (("itl_p99<1s", sync), ("ttft_p95<1s", sync), ("ttfr_p95<1s", [row()] * 10)):
+    for text, rows in unmeasured:
         with pytest.raises(NotMeasured, match="no stream of this run has") as caught:
             judge(parse_term(text), rows)
         assert "\n" not in str(caught.value)

@@ -63,10 +63,8 @@ class Histogram:
         """The nearest-rank quantile in nanoseconds, within 0.5 %; None when nothing was counted."""
         return self.ranks()(max(1, -(-self.total * q.numerator // q.denominator)))
 
-    def over(self, limit_ns: float, *, inclusive: bool = False) -> int:
-        """How many lie above the limit (`inclusive`: at or above it), each bucket judged by its value."""
-        if inclusive:
-            return sum(count for bucket, count in self.counts.items() if bucket_value(bucket) >= limit_ns)
+    def over(self, limit_ns: float) -> int:
+        """How many lie above the limit, each bucket judged by the value it stands for."""
         return sum(count for bucket, count in self.counts.items() if bucket_value(bucket) > limit_ns)
 
     def pack(self) -> str:

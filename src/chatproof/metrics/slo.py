@@ -84,7 +84,7 @@ def judge(term: Term, rows: Sequence[StreamRow]) -> Judged:
         gaps = gap_sample(rows)
         _require(term, gaps.observed or gaps.left > 0 or not rows)
         n, streams = gaps.independent(adjusted=True), gaps.streams + gaps.unfinished
-        seen = gaps.gaps.over(term.limit_ns, inclusive=term.strict) + gaps.infinite
+        seen = gaps.gaps.over(term.limit_ns) + gaps.infinite
         over = seen * n / (gaps.gaps.total + gaps.infinite) if n else 0.0
         shown = gap_percentile(gaps, term.label, adjusted=True)
         value, why = seconds(shown.value), shown.reason
