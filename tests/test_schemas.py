@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from chatproof.contract import Level
+from chatproof.metrics import StreamRow
+from chatproof.metrics.figures import figures
+from chatproof.metrics.measures import endings
+from chatproof.record import Ending
 from chatproof.target import folder
+from chatproof.verdict import VERDICT_NAME, Outcome
 
 FILES = sorted(folder("schemas").glob("*.json"))
 NAMES = [file.name.removesuffix(".schema.json") for file in FILES]
@@ -423,3 +429,93 @@ def test_no_schema_forbids_extra_fields_of_an_answer() -> None:
     assert problems("error", {"error": ERROR["error"] | extra} | extra) == []
     assert problems("models", MODELS | extra) == []
     assert problems("health", HEALTH | extra) == []
+
+
+REPORT: dict[str, Any] = schema("report")["examples"][1]
+REPORT_MISTAKES = [
+    ("schema_version", 2),
+    ("exit_code", 2),
+    ("exit_code", 1),  # with the verdict "pass"
+    ("verdict", "ok"),
+    ("clauses.0.id", "STR-2"),
+    ("clauses.0.outcome", "skipped"),
+    ("clauses.0.level", "MAY"),
+    ("clauses.0.subjects", -1),
+    ("clauses.0.findings", None),
+    ("totals.pass", "1"),
+    ("target.hash", "abc"),
+    ("run.started", None),
+    ("load.metrics.ttft.p50_s", "0.2"),
+    ("load.metrics.ttft.clock", "wall"),
+    ("load.metrics.ttft.interval_s", {"p50": [0.1]}),
+    ("load.streams.complete", None),
+    ("load.rate.achieved", -1),
+]
+
+
+@pytest.mark.parametrize(("path", "new"), REPORT_MISTAKES)
+def test_a_report_with_a_wrong_value_is_refused(path: str, new: object) -> None:
+    """Outcomes, verdicts, levels, counts and figures are held to the published words and types."""
+    assert problems("report", with_(REPORT, path, new)) != []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("schema_version", "run", "target", "clauses", "totals", "load", "verdict", "exit_code"),
+        *(f"clauses.0.{key}" for key in ("id", "level", "outcome", "subjects", "violations", "findings")),
+        *(f"load.metrics.{key}" for key in ("ttft", "itl", "e2e", "tpot")),
+        *(f"load.metrics.ttft.{key}" for key in ("n", "p50_s", "p90_s", "p95_s", "p99_s", "max_s")),
+        *(f"load.metrics.ttft.{key}" for key in ("interval_s", "adjusted", "clock")),
+        *(f"load.rate.{key}" for key in ("asked", "achieved", "tokens_per_s", "events_per_s")),
+        *("load.streams.still_running", "totals.not_observed"),
+    ],
+)
+def test_a_report_without_a_published_member_is_refused(path: str) -> None:
+    """Whoever reads a report may count on every published member."""
+    assert [problem.split("'")[1] for problem in problems("report", without(REPORT, path))] == [
+        path.split(".")[-1]
+    ]
+
+
+def test_a_report_speaks_the_words_of_the_code() -> None:
+    """Outcomes, verdicts and endings are the same in the schema and in the code."""
+    report = schema("report")
+    definitions = report["$defs"]
+
+    assert definitions["outcome"]["enum"] == [outcome.value for outcome in Outcome]
+    assert report["properties"]["totals"]["required"] == [outcome.value for outcome in Outcome]
+    assert report["properties"]["verdict"]["enum"] == list(VERDICT_NAME.values())
+    assert report["properties"]["exit_code"]["enum"] == [int(code) for code in VERDICT_NAME] == [0, 1, 3, 4]
+    assert definitions["load"]["properties"]["streams"]["required"] == [ending.value for ending in Ending]
+    assert definitions["level"]["enum"] == [level.value for level in Level]
+
+
+def test_the_figures_of_a_load_run_are_those_of_the_schema() -> None:
+    """What the metrics show of no stream and of a few is valid, nulls with their reasons included."""
+    complete = StreamRow(
+        stream_id="1",
+        scenario="steady",
+        clock="kernel",
+        intended_ns=0,
+        started_ns=0,
+        first_byte_ns=190_000_000,
+        first_content_ns=200_000_000,
+        last_content_ns=900_000_000,
+        ended_ns=1_000_000_000,
+        completion_tokens=8,
+        ending=Ending.COMPLETE,
+    )
+    cut = StreamRow(stream_id="2", scenario="steady", intended_ns=0, started_ns=5, ending=Ending.CUT)
+    streams = [complete, cut]
+    for rows in (list[StreamRow](), streams):
+        load = REPORT["load"] | {"metrics": figures(rows), "streams": endings(rows)}
+
+        assert problems("report", REPORT | {"load": load}) == []
+
+
+def test_a_report_is_open_for_what_is_added_later() -> None:
+    """Members that are not listed are legal at every level: a report only grows."""
+    grown = with_(with_(REPORT, "load.new", {}), "clauses.0.new", 1) | {"new": []}
+
+    assert problems("report", with_(grown, "load.metrics.ttft.new", "x")) == []

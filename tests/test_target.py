@@ -383,7 +383,8 @@ def test_what_is_missing_names_its_clauses_and_its_line() -> None:
     missing = {row.key: row.clauses for row in parse(STAGING).missing()}
 
     assert missing == {
-        "model.credits_per_litellm_usd": ("BIL-04",),
+        "model.credits_per_litellm_usd": ("BIL-04", "BIL-05"),
+        "model.litellm_model": ("BIL-04",),
         "billing.credits_per_usd_rate": ("BIL-03",),
         "billing.balance": ("BIL-10",),
         "provoke.revoked_key": ("AUT-05",),

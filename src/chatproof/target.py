@@ -125,7 +125,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     def missing(self) -> tuple[Prerequisite, ...]:
         """What the target does not give, and which clauses stay untestable without it."""
-        return tuple(row for row in PREREQUISITES if not self._gives(row.key))
+        return tuple(
+            row
+            for row in PREREQUISITES
+            if not self._gives(row.key) and not (row.instead and self._gives(row.instead))
+        )
 
     def _gives(self, key: str) -> bool:
         table, name = key.split(".")

@@ -219,11 +219,20 @@ class Prerequisite(Table, frozen=True, forbid_unknown_fields=True, kw_only=True)
     key: str  # its path, such as provoke.revoked_key
     clauses: tuple[str, ...]
     line: str
+    instead: str | None = None  # another key that serves as well
 
 
 PREREQUISITES: Final = (
     Prerequisite(
-        key="model.credits_per_litellm_usd", clauses=("BIL-04",), line='credits_per_litellm_usd = "1500"'
+        key="model.credits_per_litellm_usd",
+        clauses=("BIL-04", "BIL-05"),
+        line='credits_per_litellm_usd = "1500"',
+    ),
+    Prerequisite(
+        key="model.litellm_model",
+        clauses=("BIL-04",),
+        line='litellm_model = "novita/minimax/minimax-m2.7"',
+        instead="model.input_usd_per_token",
     ),
     Prerequisite(
         key="billing.credits_per_usd_rate", clauses=("BIL-03",), line='credits_per_usd_rate = "1000"'

@@ -12,6 +12,7 @@ WAIVED_FOR: Final = timedelta(days=90)  # long enough to arrange a key, short en
 
 _REASONS: Final = {
     "model.credits_per_litellm_usd": "the markup of this deployment is not known yet",
+    "model.litellm_model": "the prices of this deployment's models are not known yet",
     "billing.credits_per_usd_rate": "the wallet's rate is not known yet",
     "billing.balance": "the wallet's balance cannot be read from outside",
     "provoke.revoked_key": "no revoked key at hand",
@@ -97,9 +98,9 @@ load_requests = 100000
 def starter_text(base_url: str | None = None, *, today: date) -> str:
     """A target file that is valid once `base_url` is filled in; its waivers end some weeks after `today`."""
     until = today + WAIVED_FOR
+    lacking = {clause: row.key for row in reversed(PREREQUISITES) for clause in row.clauses}
     waivers = [
-        f'\n[[waive]]  # {row.key}\nclause = "{clause}"\nreason = "{_REASONS[row.key]}"\nuntil = {until}\n'
-        for row in PREREQUISITES
-        for clause in row.clauses
+        f'\n[[waive]]  # {key}\nclause = "{clause}"\nreason = "{_REASONS[key]}"\nuntil = {until}\n'
+        for clause, key in sorted(lacking.items())
     ]
     return _BEGINNING.format(base_url=json.dumps(base_url or ""), until=until) + "".join(waivers)
