@@ -24,7 +24,7 @@ def chunk(content: str) -> bytes:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+    with contextlib.suppress(ConnectionError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
         while True:
             await reader.readuntil(b"\r\n\r\n")
             writer.write(_HEAD)

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import msgspec
 
 from chatproof.contract import Contract
 from chatproof.metrics.terms import Term
+from chatproof.swarm import progress
 from chatproof.swarm.arrivals import Leg, expected, total_seconds
 from chatproof.swarm.ask import Workload
 from chatproof.swarm.journal import decode
@@ -182,9 +184,7 @@ class Conductor:
 
     def say(self, text: str) -> None:
         """One line for the person at the terminal."""
-        from chatproof.swarm.progress import say
-
-        say(text)
+        progress.say(text)
 
     def _dead_names(self) -> set[str]:
         workers = self.plan.workers if self.plan is not None else {}
@@ -197,6 +197,4 @@ def _fields(workload: Workload) -> dict[str, Any]:
 
 def to_wire(plan: Plan) -> dict[str, Any]:
     """A plan as the data of a message."""
-    import msgspec
-
     return msgspec.to_builtins(plan)  # type: ignore[no-any-return]

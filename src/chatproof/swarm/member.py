@@ -90,6 +90,7 @@ class Member:
     def turn(self, channel: Channel, intended_ns: int | None = None, scenario: str = "") -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
         self._afford()
+        self.probes.arm()
         workload = choose(self._workloads, self._choices)
         self._number += 1
         ask = self._asker.ask(f"{self.plan.run}-{self.name}-{self._number:07d}", workload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import gevent
 
@@ -35,9 +36,14 @@ class Probes:
         self._rss: list[float] = [round(rss_mb(), 1)]
         self._child: subprocess.Popen[bytes] | None = None
         self._held: Health | None = None
+        self._armed = False
         self.arrivals = 0
         self.dropped = 0
         self._tasks = [gevent.spawn(task) for task in (self._watch_lag, self._watch_process, self._watch_canary)]
+
+    def arm(self) -> None:
+        """The load begins: what was late before was the start-up."""
+        self._armed = True
 
     def late_start(self, ns: int) -> None:
         """An arrival of the open loop started so much after its instant."""
@@ -83,7 +89,8 @@ class Probes:
                 gevent.sleep((due - now) / 1e9)
                 now = time.monotonic_ns()
             while due <= now:  # a long stop is late for each of the looks it swallowed
-                self._lag.add(now - due)
+                if self._armed:
+                    self._lag.add(now - due)
                 due += int(_LAG_EVERY_S * 1e9)
             due -= int(_LAG_EVERY_S * 1e9)
 
@@ -104,14 +111,18 @@ class Probes:
         port = int(self._child.stdout.readline())
         channel = Channel(self._engine, Endpoint.of(f"http://127.0.0.1:{port}"))
         while True:
-            channel.post(b"GET / HTTP/1.1\r\nHost: canary\r\n\r\n", CanarySink(self._canary))
+            channel.post(b"GET / HTTP/1.1\r\nHost: canary\r\n\r\n", CanarySink(self._note))
+
+    def _note(self, error_ns: int) -> None:
+        if self._armed:
+            self._canary.add(error_ns)
 
 
 class CanarySink:
     """Compares when each token of the canary was read with when the token says that it was sent."""
 
-    def __init__(self, errors: Histogram) -> None:
-        self._errors = errors
+    def __init__(self, note: Callable[[int], None]) -> None:
+        self._note = note
         self._parser = sse.Parser()
 
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
@@ -119,5 +130,5 @@ class CanarySink:
         for event in self._parser.feed(block, at_ns):
             if event.data != DONE:
                 sent_ns = int(event.data.partition(b'"content":"')[2].partition(b" ")[0])
-                self._errors.add(at_ns - sent_ns)
+                self._note(at_ns - sent_ns)
         return None

@@ -72,6 +72,9 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
     rate = section["rate"]
     asked = f"asked {rate['asked_per_s']:.4g}/s, " if rate["asked_per_s"] else ""
     lines.append(f"  {asked}achieved {_number(rate['achieved_per_s'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
+    for step in section.get("capacity", {"steps": []})["steps"]:
+        shown = "  ".join(f"{name} {_ms(value)}" for name, value in step.items() if name[-2:] == "_s" and "_p" in name and name != "rate_per_s")
+        lines.append(f"  step {step['rate_per_s']:.4g}/s: {step['outcome']}, {step['requests']} requests  {shown}")
     if section["cost"]["credits"] != "0":
         lines.append(f"  cost {section['cost']['credits']} credits")
     for row in section["conformance"]:

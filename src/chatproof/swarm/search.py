@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chatproof.metrics import StreamRow
+import msgspec
+
+from chatproof.metrics import Histogram, StreamRow
 from chatproof.metrics.capacity import CapacitySearch, Outcome
 from chatproof.metrics.figures import adjusted
 from chatproof.metrics.measures import clock_of
@@ -43,7 +45,7 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
         while reason is None and time.monotonic_ns() < settled_ns:
             reason = pause(None)
             rows = [row for row in ledger.rows if row.intended_ns >= start_ns]
-            if not stopped_early and any(hopeless(term, rows, planned) for term in conductor.terms if _has(rows, term)):
+            if not stopped_early and any(hopeless(term, rows, planned) for term in conductor.terms if _has(rows)):
                 stopped_early = True
                 settled_ns = until_ns  # the step's arrivals still come, but nobody waits for their ends
             if time.monotonic_ns() >= until_ns and not ledger.running:
@@ -65,8 +67,8 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
     return reason or f"the search ended: {result.reason}"
 
 
-def _has(rows: list[StreamRow], term: Any) -> bool:
-    return bool(rows) and any(row.ending is Ending.COMPLETE for row in rows)
+def _has(rows: list[StreamRow]) -> bool:
+    return any(row.ending is Ending.COMPLETE for row in rows)
 
 
 def _outcome(conductor: Conductor, ledger: Ledger, rows: list[StreamRow], before: dict[str, Health]) -> Outcome:
@@ -80,8 +82,6 @@ def _since(now: Health, before: Health | None) -> Health:
     """A worker's health of this step alone."""
     if before is None:
         return now
-    import msgspec
-
     packed = {name: _less(getattr(now, name), getattr(before, name)) for name in ("hub_lag", "canary", "schedule_lag")}
     return msgspec.structs.replace(
         now,
@@ -95,8 +95,6 @@ def _since(now: Health, before: Health | None) -> Health:
 
 
 def _less(now: str, before: str) -> str:
-    from chatproof.metrics import Histogram
-
     counts = dict(Histogram.unpack(now).counts)
     for bucket, count in Histogram.unpack(before).counts.items():
         counts[bucket] = counts.get(bucket, 0) - count

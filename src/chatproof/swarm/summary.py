@@ -90,7 +90,7 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         "troubles": list(ledger.troubles),
         **ended.extra,
     }
-    if ended.terms:
+    if ended.terms and "capacity" not in ended.extra:  # a search goes beyond its objectives on purpose
         section["slo"] = slo_report(judged(ended.terms, rows))
     if ended.soak:
         section["drift"] = _drift(ledger, rows, window)
@@ -136,9 +136,11 @@ def verdict(section: Mapping[str, Any], ended: Ended) -> Verdict:
     if health["incomplete_workers"] or streams[Ending.LOST]:
         who = ", ".join(health["incomplete_workers"]) or "a worker"
         return Verdict(Exit.INVALID, f"{streams[Ending.LOST]} streams were lost with {who}")
+    if "capacity" in section:
+        return _capacity_verdict(section, ended)
     if health["complaints"]:
         return Verdict(Exit.INVALID, f"{health['complaints'][0]}; {health['advice']}")
-    broken = [row["id"] for row in section["conformance"] if row["worst"] == Level.MUST]
+    broken = _broken(section)
     slo = section.get("slo")
     missed = [term["term"] for term in slo["terms"] if term["verdict"] == Judgement.FAIL] if slo else []
     if broken or missed:
@@ -158,6 +160,28 @@ def verdict(section: Mapping[str, Any], ended: Ended) -> Verdict:
         return Verdict(Exit.INCONCLUSIVE, "; ".join(f"{term['term']}: {term['reason']}" for term in open_terms))
     done = f"{streams[Ending.COMPLETE]} of {judgeable} complete"
     return Verdict(Exit.CONFORMS, f"{done}, every SLO met" if slo else f"{done}; no SLO was given")
+
+
+def _broken(section: Mapping[str, Any]) -> list[str]:
+    return [row["id"] for row in section["conformance"] if row["worst"] == Level.MUST]
+
+
+def _capacity_verdict(section: Mapping[str, Any], ended: Ended) -> Verdict:
+    """Of a search: the steps were judged one by one, the client's health with them."""
+    found = section["capacity"]
+    knee, broken = found["knee_per_s"], _broken(section)
+    held = "no rate was shown to meet the SLO" if knee is None else f"{knee:.4g}/s meets the SLO"
+    why = f"{held}; {found['reason']}"
+    if any(step["outcome"] == "invalid" for step in found["steps"]):
+        return Verdict(Exit.INVALID, why)
+    if broken:
+        return Verdict(Exit.VIOLATES, f"clauses violated: {', '.join(broken)}; {why}")
+    if ended.interrupted or not found["steps"]:
+        return Verdict(Exit.INCONCLUSIVE, why)
+    if knee is None:
+        tried = {step["outcome"] for step in found["steps"]}
+        return Verdict(Exit.VIOLATES if "fail" in tried else Exit.INCONCLUSIVE, why)
+    return Verdict(Exit.CONFORMS, why)
 
 
 def slo_verdict(terms: Sequence[Term], rows: Sequence[StreamRow]) -> Judgement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from locust import argument_parser
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 
 from chatproof.metrics import StreamRow
@@ -300,6 +302,8 @@ def listen(events: Any) -> None:
     if _listening:
         return
     _listening.append(True)
+    # a worker makes locust's whole parser anew at each step of a ramp: 70 ms in which it would read nothing
+    argument_parser.default_args_dict = functools.cache(argument_parser.default_args_dict)
     events.init_command_line_parser.add_listener(_add_options)
     events.init.add_listener(_on_init)
 
@@ -336,6 +340,7 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
         if web_ui is not None:
             add_page(web_ui, lambda: wiring.conductor)
     if isinstance(runner, WorkerRunner | LocalRunner):
+        argument_parser.default_args_dict()
         runner.register_message("chatproof-plan", wiring.planned)
         runner.register_message("chatproof-legs", wiring.flown)
         runner.register_message("chatproof-stop", wiring.stopped)

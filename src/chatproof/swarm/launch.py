@@ -1,0 +1,76 @@
+"""A load run as a command: plain locust in a process of its own, since importing locust changes a process for good."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatproof.swarm.aim import UsageError
+from chatproof.swarm.plan import OPTIONS, Option, at_least_one
+from chatproof.target import folder
+
+RUN_OPTIONS: tuple[Option, ...] = (
+    Option("base-url", str, None, "the target's base URL, ending in /v1; --target FILE does too"),
+    Option("users", at_least_one, 10, "users of a closed loop, of all workers together"),
+    Option("duration", str, "30s", "how long, such as 30s, 5m or 8h"),
+    Option("processes", at_least_one, None, "worker processes on this machine"),
+    Option("web", None, False, "locust's web UI on port 8089 instead of a headless run"),
+)
+COMMAND_OPTIONS: tuple[Option, ...] = (*RUN_OPTIONS, *OPTIONS)
+_LOCUST = {"base_url": "--host", "users": "--users", "duration": "--run-time", "processes": "--processes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A file of `load/`: its name, and the question it answers."""
+
+    name: str
+    question: str
+
+
+def scenarios() -> tuple[Scenario, ...]:
+    """Every scenario, by name."""
+    found = []
+    for path in sorted(folder("load").glob("*.py")):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        found.append(Scenario(path.stem, first.strip('"')))
+    return tuple(found)
+
+
+def run_load(name: str, options: Mapping[str, Any]) -> int:
+    """Runs the scenario of that name with options by their `dest`; the exit code. UsageError where there is none."""
+    process = subprocess.Popen(command(name, options))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal has told locust too: it ends in order and says how
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def command(name: str, options: Mapping[str, Any]) -> list[str]:
+    """The locust command line of a scenario."""
+    known = [scenario.name for scenario in scenarios()]
+    if name not in known:
+        raise UsageError(f"there is no scenario {name!r}: choose one of {', '.join(known)}")
+    words = [sys.executable, "-m", "locust", "-f", str(folder("load") / f"{name}.py"), "--skip-log-setup"]
+    if not options.get("web"):
+        words.append("--headless")
+    for dest, flag in _LOCUST.items():
+        if options.get(dest) is not None:
+            words += [flag, str(options[dest])]
+    for option in OPTIONS:
+        words += _words(option, options.get(option.dest))
+    return words
+
+
+def _words(option: Option, value: Any) -> Sequence[str]:
+    if value is None or value is False or value == option.default:
+        return ()
+    if option.parse is None:
+        return (f"--{option.name}",)
+    values = value if option.repeats else (value,)
+    return [word for each in values for word in (f"--{option.name}", str(each))]
