@@ -88,9 +88,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     waives: tuple[Waive, ...] = ()
     budget: Budget = Budget()
     slo: Slo = Slo()
-    header_secrets: Mapping[
-        str, str
-    ] = {}  # the secret part of a header, by `header_` or `balance_header_` and its name
+    header_secrets: Mapping[str, str] = {}  # by kind: `header_x-token`, `balance_header_authorization`
 
     def __repr__(self) -> str:
         return f"Target({self.base_url!r}, from {self.origin!r}, {len(self.models)} models)"
@@ -143,13 +141,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             name: "<redacted>" if f"header_{name.lower()}" in self.header_secrets else value
             for name, value in self.headers.items()
         }
-        balance = self.billing.balance
-        source = (
-            (balance.command[0] if balance.command else (balance.url or "").partition("?")[0])
-            if balance
-            else None
-        )
-        entries = [msgspec.structs.replace(entry, line=0) for entry in (*self.deviations, *self.waives)]
+        balance = self.billing.balance or Balance(url="")
+        source = balance.command[0] if balance.command else (balance.url or "").partition("?")[0]
         said = {
             "origin": self.origin,
             "base_url": self.base_url,
@@ -158,15 +151,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             "timeout_s": self.timeout_s,
             "stall_s": self.stall_s,
             "model": self.models,
-            "billing": {"credits_per_usd_rate": self.billing.credits_per_usd_rate, "balance": source},
+            "billing": {"credits_per_usd_rate": self.billing.credits_per_usd_rate, "balance": source or None},
             "provoke": [key for key in self.provoke.__struct_fields__ if getattr(self.provoke, key)],
             "settings": self.settings,
-            "deviation": [entry for entry in entries if isinstance(entry, Deviation)],
-            "waive": [entry for entry in entries if isinstance(entry, Waive)],
+            "deviation": [_unnumbered(entry) for entry in self.deviations],
+            "waive": [_unnumbered(entry) for entry in self.waives],
             "budget": self.budget,
             "slo": self.slo,
         }
         return msgspec.to_builtins(said, enc_hook=str)  # type: ignore[no-any-return]
+
+
+def _unnumbered(entry: Deviation | Waive) -> dict[str, Any]:
+    """An entry without its line, which says nothing of the target."""
+    return {name: value for name, value in msgspec.structs.asdict(entry).items() if name != "line"}
 
 
 def load_target(file: Path | None, base_url: str | None, env: Mapping[str, str]) -> Target | None:
