@@ -435,3 +435,13 @@ def test_our_own_folders_are_found() -> None:
     assert (folder("schemas") / "error.schema.json").is_file()
     assert folder("load").is_dir()
     assert "STR-02" in read_contract()
+
+
+def test_a_description_shows_of_the_balance_only_where_it_comes_from() -> None:
+    """Neither a command's arguments nor a URL's query, where a token may stand, is in a report."""
+    command = parse(STAGING + '[billing]\nbalance = { command = ["./balance", "--token", "t-6666"] }\n')
+
+    assert command.described()["billing"]["balance"] == "./balance"
+    assert parse(FULL).described()["billing"]["balance"] == "https://staging.example/admin/balance"
+    assert parse(STAGING).described()["billing"]["balance"] is None
+    assert [sorted(entry) for entry in parse(FULL).described()["waive"]] == [["clause", "reason", "until"]]
