@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -27,6 +28,7 @@ from chatproof.probe import Shared, Talk, Violation, unknown_key
 from chatproof.record import Exchange
 from chatproof.reference import embedded, target_text
 from chatproof.target import Target, TargetError, load_target, parse_target, read_contract
+from chatproof.turns import turn
 from chatproof.verdict import ClauseRow, NotObserved, Outcome, Problem, Seen, Untestable
 from chatproof.wire import Gateway, OverBudget, Unreachable
 
@@ -55,6 +57,7 @@ class State:
     target: Target
     seed: int
     share: int = 1
+    turns: Path | None = None  # the file by which workers take turns; None where there is one process only
     shared: Shared = field(default_factory=Shared)
     reports: list[run.ProbeReport] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -90,6 +93,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Settle the target: from the controller, from whoever runs us, or from options and environment."""
+    config.addinivalue_line("markers", "alone: while the probe runs, no other probe speaks to the target")
     given = getattr(config, "workerinput", {}).get(PROPERTY)
     if given is not None:
         config.stash[STATE] = pickle.loads(given)
@@ -128,7 +132,10 @@ def pytest_configure_node(node: Any) -> None:
     """Hand the target and the seed to a worker."""
     state = node.config.stash[STATE]
     workers = len(node.config.getoption("tx", None) or [1])
-    node.workerinput[PROPERTY] = pickle.dumps(State(state.target, state.seed, share=workers))
+    if state.turns is None:
+        file = state.closing.enter_context(tempfile.NamedTemporaryFile(prefix="chatproof-turns-"))
+        state.turns = Path(file.name)
+    node.workerinput[PROPERTY] = pickle.dumps(State(state.target, state.seed, workers, state.turns))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -149,8 +156,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("model", ids)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Probes that need the target alone come last, so that they keep no other probe waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
 @pytest.fixture
-def talk(request: pytest.FixtureRequest) -> Talk:
+def my_turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Holds the target, alone where the probe is marked so, until the probe ends."""
+    file = request.config.stash[STATE].turns
+    alone = request.node.get_closest_marker("alone") is not None
+    with turn(file, alone=alone) if file else nullcontext():
+        yield
+
+
+@pytest.fixture
+def talk(request: pytest.FixtureRequest, my_turn: None) -> Talk:
     """A conversation of this probe's own; it pins the probe's `model`, else the target's first."""
     state = request.config.stash[STATE]
     params = getattr(getattr(request.node, "callspec", None), "params", {})
