@@ -204,6 +204,17 @@ def body(
     return Change(REPLY, edit, when)
 
 
+def told_in_stream(when: When = ALWAYS, status: int = 200) -> Change[Reply]:
+    """Sends a JSON body as the only event of a stream instead."""
+
+    def edit(call: Call, plan: Reply) -> Reply:
+        told = Frame(b"data: " + plan.body + b"\n\n", Carries.ERROR)
+        headers = with_header(plan.headers, "Content-Type", "text/event-stream")
+        return replace(plan, status=status, headers=headers, frames=(told,), framing=Framing.CHUNKED)
+
+    return Change(REPLY, edit, when)
+
+
 def frames(change: Callable[[tuple[Frame, ...]], Iterable[Frame]], when: When = ALWAYS) -> Change[Reply]:
     """Any change of the frames of a reply's body: bytes, pauses, order."""
     return Change(REPLY, lambda call, plan: replace(plan, frames=tuple(change(plan.frames))), when)

@@ -26,6 +26,7 @@ from .rule import first_problem
 from .rules import CHAT, parsed, resolved
 from .seams import (
     ANSWER,
+    ASKED,
     CHARGE,
     IDENTITY,
     KEEPS,
@@ -51,6 +52,7 @@ _CONFLICT = Problem(
 async def reply_to_chat(call: Call, latency: Latency) -> Reply:
     """What one chat request gets; may take as long as the model does, and longer where the model is busy."""
     call.body = parsed(call.raw)
+    call.body = call.through(ASKED, call.body)
     problem = call.through(PROBLEM, first_problem(call, CHAT))
     outcome = problem or await _once(call, latency)
     if isinstance(outcome, Problem):
@@ -109,8 +111,8 @@ async def _work(call: Call, latency: Latency) -> Made | Problem:
     answer = call.through(ANSWER, model.answer(model.Prompt.of(call.fields), call.nonce))
     counts = wallet.Usage(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
     usage = call.through(USAGE, counts)
-    name = resolved(str(call.fields.get("model")))
-    charge = call.through(CHARGE, wallet.charge(wallet.MODELS.get(name, wallet.MODELS[wallet.AUTO]), usage))
+    name = resolved(call.fields.get("model"))
+    charge = call.through(CHARGE, wallet.charge(wallet.MODELS[name], usage))
     identity = Identity(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), name)
     if not call.stream:
         await asyncio.sleep(sum(_pauses(call, answer, latency)) / 1e9)

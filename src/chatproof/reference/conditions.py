@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .access import AUTHENTICATION, bearer
@@ -32,13 +33,18 @@ __all__ = [
     "crowded",
     "every_nth",
     "header_sent",
+    "key_sent",
+    "prompt",
+    "prompt_has",
+    "roles",
     "route",
     "rule",
     "status",
 ]
 
 
-def _prompt(call: Call) -> str:
+def prompt(call: Call) -> str:
+    """The text of all messages."""
     messages = call.fields.get("messages")
     said = messages if isinstance(messages, list) else []
     return "".join(text_of(one.get("content")) for one in said if isinstance(one, dict))
@@ -55,7 +61,7 @@ INCLUDE_USAGE = When("usage was asked for in the stream", lambda call: call.stre
 IDEMPOTENT = When("an Idempotency-Key was sent", lambda call: bool(call.idempotency_key))
 REPLAY = When("the result of an earlier request is given again", lambda call: call.replay)
 SECOND_MODEL = When("the second model", lambda call: call.fields.get("model") == "swift-small-1")
-NON_ASCII = When("the prompt has non-ASCII text", lambda call: not _prompt(call).isascii())
+NON_ASCII = When("the prompt has non-ASCII text", lambda call: not prompt(call).isascii())
 LONG = When("the answer has 30 tokens or more", _long)
 REFUSED = When("the request is refused", lambda call: call.problem is not None)
 SUCCEEDED = When("there is a completion", lambda call: call.rendered is not None)
@@ -107,6 +113,25 @@ def asks_for(**fields: Any) -> When:
 
 def _same(sent: Any, value: Any) -> bool:
     return bool(sent == value) and isinstance(sent, bool) == isinstance(value, bool)
+
+
+def prompt_has(what: str, holds: Callable[[str], bool]) -> When:
+    """Requests whose text is so."""
+    return When(f"the prompt has {what}", lambda call: holds(prompt(call)))
+
+
+def roles(what: str, holds: Callable[[list[Any]], bool]) -> When:
+    """Requests whose messages have such roles, in order."""
+
+    def of(call: Call) -> list[Any]:
+        messages = call.fields.get("messages")
+        return (
+            [one.get("role") for one in messages if isinstance(one, dict)]
+            if isinstance(messages, list)
+            else []
+        )
+
+    return When(f"the messages are {what}", lambda call: holds(of(call)))
 
 
 def header_sent(name: str) -> When:

@@ -15,6 +15,7 @@ DONE = "[DONE]"
 
 def refusal(call: Call, problem: Problem) -> Reply:
     """A problem as the error envelope."""
+    call.problem = problem
     problem = call.problem = call.through(REFUSAL, problem)
     error: Json = {"code": problem.code, "message": problem.message, "retryable": problem.retryable}
     error["request_id"] = call.request_id

@@ -145,9 +145,9 @@ def _unsupported_model(asked: Asked) -> Problem | None:
     )
 
 
-def resolved(model: str) -> str:
-    """The id of the model that a request's `model` stands for."""
-    return AUTO if model == "auto" else model
+def resolved(model: Any) -> str:
+    """The id of the model that answers for a request's `model`: itself, or for auto the default one."""
+    return model if isinstance(model, str) and model in MODELS else AUTO
 
 
 # Messages ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ in a world with changes, each change of that seam whose condition holds may give
 seam         value                  what it is
 ===========  =====================  ========================================================================
 REQUEST_ID   str                    the id of this request, before it goes into header, envelope and log
+ASKED        Any                    the parsed body of a chat request, before the rules look at it
 PROBLEM      Problem | None         what the rules said; None is accepted
 LIMIT        Problem | None         what account and model said: 429, 402, 503
 SCOPE        Hashable | None        the idempotency store's key; None runs without the store
@@ -66,6 +67,7 @@ class Seam(Generic[T]):
 
 
 REQUEST_ID: Seam[str] = Seam("request_id")
+ASKED: Seam[Any] = Seam("asked")
 PROBLEM: Seam[Problem | None] = Seam("problem")
 LIMIT: Seam[Problem | None] = Seam("limit")
 SCOPE: Seam[Hashable | None] = Seam("scope")

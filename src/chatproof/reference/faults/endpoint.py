@@ -1,0 +1,306 @@
+"""Faults of the endpoint and of authentication."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+from ..access import AUTHENTICATION, KEYS
+from ..call import Call
+from ..changes import accept, answer_status, body, frames, header, refuse, remap
+from ..conditions import (
+    NON_ASCII,
+    SECOND_MODEL,
+    STREAM,
+    SUCCEEDED,
+    SYNC,
+    VALID_BODY,
+    When,
+    asks_for,
+    header_sent,
+    route,
+    rule,
+    status,
+)
+from ..encodings import deflated
+from ..problem import Problem, invalid
+from ..rule import first_problem
+from ..rules import BODY, FIELDS
+from ..seams import PROBLEM, Change
+from ..vocabulary import Fault, fails, warns
+
+HTML = b"<!doctype html><html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
+UNKNOWN_ROUTE = rule("route")
+WRONG_METHOD = rule("method")
+_MINIMAL = When("nothing but model and messages", lambda call: set(call.fields) == {"model", "messages"})
+_ALL = tuple(one.name for one in AUTHENTICATION)
+_NO_KEY = ~header_sent("Authorization")
+_BASIC = When("another scheme was sent", lambda call: call.authorization is not None and call.key is None)
+_EMPTY = When("the bearer token is empty", lambda call: call.key == "")
+_JUNK = When(
+    "a known key is only the beginning", lambda call: any((call.key or "").startswith(k) for k in KEYS)
+)
+
+
+def _encodings(call: Call) -> set[str]:
+    return {part.split(";")[0].strip() for part in (call.header("Accept-Encoding") or "").lower().split(",")}
+
+
+GZIP_OFFERED = When("gzip was offered", lambda call: bool(_encodings(call) & {"gzip", "*"}))
+_NO_GZIP = header_sent("Accept-Encoding") & ~GZIP_OFFERED
+_NO_DEFLATE = header_sent("Accept-Encoding") & When(
+    "deflate was not offered", lambda call: not _encodings(call) & {"deflate", "*"}
+)
+
+
+def _zipped(when: When) -> tuple[Change[Any], ...]:
+    return (body(gzip.compress, when=when), header("Content-Encoding", "gzip", when))
+
+
+def _validated_first(call: Call, problem: Problem | None) -> Problem | None:
+    return first_problem(call, (*BODY, *FIELDS)) or problem
+
+
+def _parsed_first(call: Call, problem: Problem | None) -> Problem | None:
+    return first_problem(call, BODY) or problem
+
+
+_ENDPOINT = (
+    Fault(
+        "minimal-body-refused",
+        "A body with nothing but model and messages is refused for want of max_tokens.",
+        fails("EP-01"),
+        (refuse(invalid("max_tokens is required.", "/max_tokens"), _MINIMAL),),
+    ),
+    Fault(
+        "minimal-answers-202",
+        "The smallest valid request is answered with 202.",
+        fails("EP-01"),
+        (answer_status(202, SUCCEEDED & _MINIMAL),),
+    ),
+    Fault(
+        "completion-as-text",
+        "Sync completions are served as text/plain.",
+        fails("EP-02"),
+        (header("Content-Type", "text/plain; charset=utf-8", SYNC & SUCCEEDED),),
+    ),
+    Fault(
+        "errors-as-html-type",
+        "Envelopes are served as text/html.",
+        fails("EP-02"),
+        (header("Content-Type", "text/html", status(400, 402, 404, 405, 409)),),
+    ),
+    Fault(
+        "models-untyped",
+        "The list of models comes without a Content-Type.",
+        fails("EP-02"),
+        (header("Content-Type", None, route("/v1/models")),),
+    ),
+    Fault(
+        "unasked-stream-type",
+        "Without a stream field the JSON completion is labelled as an event stream.",
+        fails("EP-02", "REQ-06"),
+        (header("Content-Type", "text/event-stream", SYNC & SUCCEEDED & ~asks_for(stream=...)),),
+    ),
+    Fault(
+        "done-glued-to-json",
+        "The second model's sync completions have data: [DONE] glued to the end.",
+        fails("EP-02", "RSP-01"),
+        (body(lambda data: data + b"\n\ndata: [DONE]\n\n", when=SYNC & SUCCEEDED & SECOND_MODEL),),
+    ),
+    Fault(
+        "sync-not-utf-8",
+        "Sync completions with non-ASCII text are encoded in GB 18030.",
+        fails("EP-02", "REQ-14", "RSP-01"),
+        (body(lambda data: data.decode().encode("gb18030"), when=SYNC & SUCCEEDED & NON_ASCII),),
+    ),
+    Fault(
+        "unknown-route-html",
+        "An unknown route gets an HTML page.",
+        warns("EP-03") | fails("ERR-01"),
+        (body(HTML, "text/html", UNKNOWN_ROUTE),),
+    ),
+    Fault(
+        "unknown-route-empty",
+        "An unknown route gets an empty 404.",
+        warns("EP-03") | fails("ERR-01"),
+        (body(b"", None, UNKNOWN_ROUTE), header("Content-Type", None, UNKNOWN_ROUTE)),
+    ),
+    Fault(
+        "unknown-route-200",
+        "An unknown route gets 200 and a welcome.",
+        warns("EP-03"),
+        (body(b'{"service":"gateway"}', when=UNKNOWN_ROUTE), answer_status(200, UNKNOWN_ROUTE)),
+    ),
+    Fault(
+        "unknown-route-403",
+        "An unknown route is forbidden instead of not found.",
+        warns("EP-03"),
+        (remap(UNKNOWN_ROUTE, status=403, code="forbidden"),),
+    ),
+    Fault(
+        "wrong-method-200",
+        "A wrong method on the chat route is answered with 200.",
+        warns("EP-04"),
+        (body(b'{"status":"ok"}', when=WRONG_METHOD), answer_status(200, WRONG_METHOD)),
+    ),
+    Fault(
+        "wrong-method-500",
+        "A wrong method on the chat route is an internal error.",
+        warns("EP-04"),
+        (remap(WRONG_METHOD, status=500, code="internal_error", retryable=True),),
+    ),
+    Fault(
+        "wrong-method-text",
+        "A wrong method on the chat route gets the framework's text page.",
+        warns("EP-04") | fails("ERR-01"),
+        (body(b"405: Method Not Allowed", "text/plain", WRONG_METHOD),),
+    ),
+    Fault(
+        "gzip-though-excluded",
+        "Sync completions are gzipped although the request's Accept-Encoding excludes it.",
+        warns("EP-05"),
+        _zipped(SYNC & SUCCEEDED & _NO_GZIP),
+    ),
+    Fault(
+        "errors-gzip-though-excluded",
+        "Errors are gzipped although the request's Accept-Encoding excludes it.",
+        warns("EP-05"),
+        _zipped(status(400, 404) & _NO_GZIP),
+    ),
+    Fault(
+        "stream-deflated-though-excluded",
+        "The second model's streams are deflated although the request's Accept-Encoding excludes it.",
+        warns("EP-05"),
+        (
+            frames(deflated, STREAM & SUCCEEDED & SECOND_MODEL & _NO_DEFLATE),
+            header("Content-Encoding", "deflate", STREAM & SUCCEEDED & SECOND_MODEL & _NO_DEFLATE),
+        ),
+    ),
+)
+
+_AUTHENTICATION = (
+    Fault(
+        "no-key-needed",
+        "A request without a key is served.",
+        fails("AUT-01"),
+        (accept(*_ALL, when=_NO_KEY & VALID_BODY),),
+    ),
+    Fault(
+        "no-key-needed-to-stream",
+        "A stream is served without a key.",
+        fails("AUT-01"),
+        (accept(*_ALL, when=_NO_KEY & VALID_BODY & STREAM),),
+    ),
+    Fault(
+        "no-key-wrong-code",
+        "A missing key is called an invalid one.",
+        fails("AUT-01"),
+        (remap(rule("no_authorization"), code="invalid_api_key"),),
+    ),
+    Fault(
+        "no-key-403",
+        "A missing key is forbidden instead of unauthorized.",
+        fails("AUT-01"),
+        (remap(rule("no_authorization") & VALID_BODY, status=403, code="forbidden"),),
+    ),
+    Fault(
+        "no-key-retryable",
+        "A missing key is told as worth a retry.",
+        fails("AUT-01", "ERR-04"),
+        (remap(rule("no_authorization"), retryable=True),),
+    ),
+    Fault(
+        "any-key-works",
+        "An unknown key is served.",
+        fails("AUT-02"),
+        (accept("unknown_key", when=VALID_BODY),),
+    ),
+    Fault(
+        "any-key-streams",
+        "A stream is served to an unknown key.",
+        fails("AUT-02"),
+        (accept("unknown_key", when=VALID_BODY & STREAM),),
+    ),
+    Fault(
+        "unknown-key-wrong-code",
+        "An unknown key is called a missing one.",
+        fails("AUT-02"),
+        (remap(rule("unknown_key"), code="unauthorized"),),
+    ),
+    Fault(
+        "unknown-key-403",
+        "An unknown key is forbidden instead of invalid.",
+        fails("AUT-02"),
+        (remap(rule("unknown_key") & VALID_BODY, status=403, code="forbidden"),),
+    ),
+    Fault(
+        "unknown-key-html",
+        "An unknown key gets the proxy's login page.",
+        fails("AUT-02", "ERR-01"),
+        (body(HTML, "text/html", rule("unknown_key")),),
+    ),
+    Fault(
+        "basic-works",
+        "Basic credentials are served.",
+        warns("AUT-03"),
+        (accept("other_scheme", "unknown_key", when=VALID_BODY & _BASIC),),
+    ),
+    Fault(
+        "basic-crashes",
+        "Basic credentials are an internal error.",
+        warns("AUT-03"),
+        (remap(rule("other_scheme"), status=500, code="internal_error", retryable=True),),
+    ),
+    Fault(
+        "empty-bearer-works",
+        "An empty bearer token is served.",
+        warns("AUT-03"),
+        (accept("empty_bearer", "unknown_key", when=VALID_BODY & _EMPTY),),
+    ),
+    Fault(
+        "empty-bearer-400",
+        "An empty bearer token is an invalid request.",
+        warns("AUT-03"),
+        (remap(rule("empty_bearer"), status=400, code="invalid_request"),),
+    ),
+    Fault(
+        "key-prefix-works",
+        "A key with trailing junk is served.",
+        warns("AUT-03"),
+        (accept("key_with_junk", "unknown_key", when=VALID_BODY & _JUNK),),
+    ),
+    Fault(
+        "validated-before-auth",
+        "The body is validated before the key is looked at.",
+        warns("AUT-04"),
+        (Change(PROBLEM, _validated_first),),
+    ),
+    Fault(
+        "parsed-before-auth",
+        "The body is parsed before the key is looked at, and a body that is no JSON object is refused as such.",
+        warns("AUT-04"),
+        (Change(PROBLEM, _parsed_first),),
+    ),
+    Fault("revoked-key-works", "A revoked key is served.", fails("AUT-05"), (accept("revoked_key"),)),
+    Fault(
+        "revoked-key-streams",
+        "A stream is served to a revoked key.",
+        fails("AUT-05"),
+        (accept("revoked_key", when=STREAM),),
+    ),
+    Fault(
+        "revoked-key-unauthorized",
+        "A revoked key is called a missing one.",
+        fails("AUT-05"),
+        (remap(rule("revoked_key"), code="unauthorized"),),
+    ),
+    Fault(
+        "revoked-key-403",
+        "A revoked key is forbidden instead of invalid.",
+        fails("AUT-05"),
+        (remap(rule("revoked_key"), status=403, code="forbidden"),),
+    ),
+)
+
+FAULTS = (*_ENDPOINT, *_AUTHENTICATION)
