@@ -133,8 +133,8 @@ def pytest_configure_node(node: Any) -> None:
     state = node.config.stash[STATE]
     workers = len(node.config.getoption("tx", None) or [1])
     if state.turns is None:
-        file = state.closing.enter_context(tempfile.NamedTemporaryFile(prefix="chatproof-turns-"))
-        state.turns = Path(file.name)
+        state.turns = Path(state.closing.enter_context(tempfile.TemporaryDirectory())) / "turns"
+        state.turns.touch()
     node.workerinput[PROPERTY] = pickle.dumps(State(state.target, state.seed, workers, state.turns))
 
 
