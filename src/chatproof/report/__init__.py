@@ -11,16 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from chatproof.record import Exchange
+from chatproof.report.accept import deviation_entry
+from chatproof.report.allure import allure
 from chatproof.report.directory import ReportError, place
 from chatproof.report.document import Document, dumps, report_of
 from chatproof.report.fingerprint import RunInfo, made_with
+from chatproof.report.github import github_lines
+from chatproof.report.junit import junit
+from chatproof.report.summary import summary
 
-__all__ = ["Document", "ReportError", "RunInfo", "dumps", "faces", "made_with", "report_of", "write"]
+__all__ = [
+    "Document",
+    "ReportError",
+    "RunInfo",
+    "deviation_entry",
+    "dumps",
+    "faces",
+    "github_lines",
+    "made_with",
+    "report_of",
+    "write",
+]
 
 
 def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
     """Every file of a report, by its path in the report's folder."""
-    return {"report.json": dumps(document)}
+    return {
+        "report.json": dumps(document),
+        "junit.xml": junit(document),
+        "summary.md": summary(document),
+        **allure(document, exchanges),
+    }
 
 
 def write(directory: Path, document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> None:

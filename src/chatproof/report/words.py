@@ -1,0 +1,107 @@
+"""How a report says things: one wording for every face. Works on the document's members, knows no file format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from chatproof.verdict import Outcome
+
+# What a reader must look at first, and what is no news at all.
+ORDER: Final = (
+    Outcome.BROKEN,
+    Outcome.FAIL,
+    Outcome.STALE,
+    Outcome.WARN,
+    Outcome.UNTESTABLE,
+    Outcome.NOT_OBSERVED,
+    Outcome.KNOWN,
+    Outcome.WAIVED,
+    Outcome.OBSERVE,
+    Outcome.PASS,
+    Outcome.OWN,
+)
+QUIET: Final = frozenset({Outcome.PASS, Outcome.OWN, Outcome.OBSERVE})
+VERDICTS: Final[Mapping[str, str]] = {
+    "pass": "conforms",
+    "fail": "does not conform",
+    "inconclusive": "inconclusive",
+    "invalid": "the run is invalid",
+}
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+Row = Mapping[str, Any]
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """The verdict in one line."""
+    where = "EMBEDDED REFERENCE" if document["run"].get("reference") else document["target"]["base_url"]
+    return f"{document['verdict'].upper()}: {where} {VERDICTS[document['verdict']]} - {document['why']}"
+
+
+def loud(document: Mapping[str, Any]) -> list[Row]:
+    """The clauses that are not simply green, what matters most first."""
+    rows = [row for row in document["clauses"] if row["outcome"] not in QUIET]
+    return sorted(rows, key=lambda row: (ORDER.index(Outcome(row["outcome"])), row["level"] != "MUST"))
+
+
+def tally(document: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Each outcome that occurred, with its number, in the order of :data:`ORDER`."""
+    totals = document["totals"]
+    return [(outcome.value, totals[outcome]) for outcome in ORDER if totals[outcome]]
+
+
+def about(row: Row) -> str:
+    """Why a clause's row is what it is, in one line: its reason, else its first finding, else nothing."""
+    if row["reason"]:
+        return str(row["reason"])
+    if not row["findings"]:
+        return ""
+    first = row["findings"][0]
+    more = f" (and {len(row['findings']) - 1} more)" if len(row["findings"]) > 1 else ""
+    return f"expected {first['expected']}; got {first['actual']}{more}"
+
+
+def finding_lines(finding: Row) -> list[str]:
+    """A finding as plain text, all its evidence included."""
+    known = [f"known:    {finding['known']}"] if finding["known"] else []
+    return [
+        f"expected: {finding['expected']}",
+        f"got:      {finding['actual']}",
+        *known,
+        *(f"{name + ':':9} {value}" for name, value in traces(finding)),
+        *(f"  | {line}" for line in finding["excerpt"]),
+        *([f"  {finding['curl']}"] if finding["curl"] else []),
+    ]
+
+
+def traces(finding: Row) -> list[tuple[str, str]]:
+    """By what a finding can be looked up, as (name, value): request id, model, exchange, recording, who saw it."""
+    named = (
+        ("level", finding["level"]),
+        ("seen by", finding["source"]),
+        ("request", finding["request_id"]),
+        ("model", finding["model"]),
+        ("exchange", finding["exchange"]),
+        ("recorded", finding["recording"]),
+    )
+    return [(name, str(value)) for name, value in named if value]
+
+
+def visible(text: str) -> str:
+    """Text with control characters but line ends and tabs spelled out: what came must not steer a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def some(findings: Sequence[Row], most: int) -> tuple[Sequence[Row], int]:
+    """At most so many findings, those that say different things first, and how many are left out."""
+    told: dict[tuple[str, str, object], None] = {}
+    first: list[Row] = []
+    again: list[Row] = []
+    for finding in findings:
+        key = (finding["expected"], finding["actual"], finding["route"])
+        (again if key in told else first).append(finding)
+        told[key] = None
+    return [*first, *again][:most], max(0, len(findings) - most)
