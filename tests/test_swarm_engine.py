@@ -275,6 +275,8 @@ def test_what_a_sink_raises_is_raised_where_the_user_waits(engine: Engine) -> No
     """No exception of a hub callback is lost."""
 
     class Broken:
+        def coded(self, coding: str) -> None: ...
+
         def feed(self, at_ns: int, block: bytes) -> None:
             raise ZeroDivisionError("in the hub")
 

@@ -63,6 +63,9 @@ class Trip:
 class Sink(Protocol):
     """Takes the body; returns a reason to hang up, or None to go on."""
 
+    def coded(self, coding: str) -> None:
+        """The body comes in a content coding: `gzip`, `deflate` or another word; told before the first block."""
+
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
         """Takes the bytes that one read brought."""
 
@@ -148,6 +151,7 @@ class _Exchange:
 
     def __init__(self, connection: Connection, sink: Sink, limits: Limits, started_ns: int, reused: bool) -> None:
         self._connection = connection
+        self._sink = sink
         self._feed = sink.feed
         self._limits = limits
         self._started_ns = started_ns
@@ -219,6 +223,9 @@ class _Exchange:
         names = {name.lower(): value for name, value in self._headers}
         self._framed = "content-length" in names or "chunked" in names.get("transfer-encoding", "").lower()
         self._framed = self._framed or status in (204, 304)
+        coding = names.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            self._sink.coded(coding)
 
     def on_message_complete(self) -> None:
         if self._head_done:

@@ -125,6 +125,9 @@ class CanarySink:
         self._note = note
         self._parser = sse.Parser()
 
+    def coded(self, coding: str) -> None:
+        """The canary codes nothing."""
+
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
         """Takes what one read brought."""
         for event in self._parser.feed(block, at_ns):

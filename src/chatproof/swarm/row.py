@@ -5,6 +5,7 @@ The ending is conformance's (`answer.Answer.ending`), worked out from the fold i
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from chatproof.metrics import StreamRow
 from chatproof.record import Ending, Read, Transfer
 from chatproof.swarm.ask import Ask
 from chatproof.swarm.engine import Trip
-from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.stream import INFLATED, StreamFold
 
 _BY_TRANSFER = {
     Transfer.REFUSED: Ending.REFUSED,
@@ -36,7 +37,14 @@ class Collector:
         self.fold = fold
         self.reads: list[Read] = []
         self.size = 0
+        self.coding = ""
         self.first_byte_ns: int | None = None
+
+    def coded(self, coding: str) -> None:
+        """The body comes in this content coding."""
+        self.coding = coding
+        if self.fold is not None:
+            self.fold.coded(coding)
 
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
         """Takes what one read brought."""
@@ -89,7 +97,7 @@ def sync_ending(trip: Trip, value: object) -> Ending:
 def row_of(ask: Ask, origin: Origin, trip: Trip, sink: Collector) -> StreamRow:
     """The row of a request whose trip is over and whose fold is closed."""
     fold = sink.fold
-    body = b"".join(read.data for read in sink.reads)
+    body = plain(b"".join(read.data for read in sink.reads), sink.coding)
     refused = trip.status is not None and trip.status >= 400
     value = _json(body) if (fold is None or refused) and sink.size <= BODY_CAP else None
     fields: Mapping[str, Any] = value if isinstance(value, dict) else {}
@@ -171,6 +179,16 @@ def still_running(ask: Ask, origin: Origin, started_ns: int, sink: Collector, en
         events=fold.events if fold is not None else 0,
         **{name: None if instant is None else instant - zero for name, instant in found.items()},
     )
+
+
+def plain(body: bytes, coding: str) -> bytes:
+    """A body with its content coding taken off, as far as it goes; as it is where that cannot be done."""
+    if coding not in INFLATED:
+        return body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, BODY_CAP)
+    except zlib.error:
+        return body
 
 
 def _is_stream(trip: Trip, body: bytes) -> bool:

@@ -7,7 +7,8 @@ chunk; what does not fit the type is read again the lenient way that conformance
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from chatproof.record import Read, Transfer
 FOLD_AT = 8192
 EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
 TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
+TAIL_CAP = 4096  # of what follows [DONE], which should be nothing
+INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 MARKS_CAP = 32  # events that are more than running text; an ordinary stream has four or five
 
 
@@ -86,6 +89,11 @@ class StreamFold:
         self.dones = 0
         self.dones_terminated = 0
         self.marks: list[sse.Event] = []  # every event but running text: what `digest` is made of
+        self._size = 0  # bytes before the block that is folded
+        self._tail: list[Read] = []  # the bytes after the first [DONE]
+        self._done_end: int | None = None
+        self._coding = ""
+        self._inflate: Callable[[bytes], bytes] | None = None
         self.marks_whole = True
         self.envelope: tuple[str | None, str | None, int | None, str | None] | None = None
         self.finishes = 0
@@ -94,12 +102,23 @@ class StreamFold:
         self.problems = 0  # breaches of the event-stream format
         self.gaps = Histogram()
 
+    def coded(self, coding: str) -> None:
+        """The body comes in this content coding."""
+        self._coding = coding
+        if coding in INFLATED:
+            self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
+
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
         """Takes what one read brought; a reason to hang up, where there is one."""
         if self.first_byte_ns is None:
             self.first_byte_ns = at_ns
         if self._keep_bytes:
             self._keep(at_ns, block)
+        if self._inflate is not None:
+            try:
+                block = self._inflate(block)
+            except zlib.error:
+                return Transfer.MALFORMED
         if self.first_content_ns is None or self._leave_after is not None:
             return self._fold(at_ns, block)
         self._pending.append((at_ns, block))
@@ -123,7 +142,12 @@ class StreamFold:
     def digest(self) -> tuple[Read, ...]:
         """The stream without its running text: the first content stands for all that is like it."""
         ends = (b"\n\n" if mark.terminated else b"" for mark in self.marks)
-        return tuple(Read(m.at_ns, _as_event(m.data) + end) for m, end in zip(self.marks, ends, strict=True))
+        marks = (Read(m.at_ns, _as_event(m.data) + end) for m, end in zip(self.marks, ends, strict=True))
+        if self._inflate is None:
+            return (*marks, *self._tail)
+        pack = zlib.compressobj(wbits=zlib.MAX_WBITS | (0 if self._coding == "deflate" else 16))
+        packed = (Read(r.at_ns, pack.compress(r.data) + pack.flush(zlib.Z_SYNC_FLUSH)) for r in (*marks, *self._tail))
+        return (*packed,)
 
     @property
     def text(self) -> str:
@@ -147,9 +171,15 @@ class StreamFold:
 
     def _fold(self, at_ns: int, block: bytes) -> Transfer | None:
         events = self._parser.feed(block, at_ns)
+        self._size += len(block)
+        if self._done_end is not None:
+            self._after_done(at_ns, block)
         if events:
             self._unfinished = 0
             self._take(events)
+            if self._done_end is None and self.dones:
+                self._done_end = next(event.end for event in events if event.data.strip() == DONE)
+                self._after_done(at_ns, block[len(block) - (self._size - self._done_end) :])
             if self._leave_after is not None and self.content_events >= self._leave_after:
                 return Transfer.LEFT
         else:
@@ -211,7 +241,15 @@ class StreamFold:
             self._mark(event)
         return chunk
 
+    def _after_done(self, at_ns: int, data: bytes) -> None:
+        if sum(len(read.data) for read in self._tail) + len(data) > TAIL_CAP:
+            self.marks_whole = False
+        elif data:
+            self._tail.append(Read(at_ns, data))
+
     def _mark(self, event: sse.Event) -> None:
+        if self.dones > (event.data.strip() == DONE):
+            return  # the tail holds it
         if len(self.marks) < MARKS_CAP:
             self.marks.append(event)
         else:
