@@ -90,6 +90,7 @@ class Call:
     rendered: Made | None = None
     fired: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
+    applying: str = ""  # whose change is being applied
     placed: bool = False
     posted: Decimal = Decimal(0)  # credits taken off the wallet
 
@@ -146,9 +147,14 @@ class Call:
     def through(self, seam: Seam[T], value: T) -> T:
         """The value as this world passes it on; notes the changes that changed it."""
         for marked in self.world.changes(seam):
+            self.applying = marked.name
             edited = marked.change.applied(self, value)
             if differs(value, edited):
-                self.fired.append(marked.name)
-                self.world.fired[marked.name] += 1
-                value = edited
+                self.note(marked.name)
+            value = edited
         return value
+
+    def note(self, name: str) -> None:
+        """Notes that a fault or variation changed something; a change whose effect comes later calls it then."""
+        self.fired.append(name)
+        self.world.fired[name] += 1

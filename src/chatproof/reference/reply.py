@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -77,7 +77,9 @@ class Reply:
     framing: Framing = Framing.LENGTH
     ending: Ending = Ending.WHOLE
     afterwards: bytes = b""  # bytes written after the end of the message, where a peer expects the next one
-    breaks_off: Callable[[], bool] = lambda: False  # asked before each frame; true cuts the transfer there
+    breaks_off: Callable[[], bool] = field(
+        default=lambda: False, repr=False
+    )  # asked before each frame; true cuts there
 
     @property
     def body(self) -> bytes:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from ..vocabulary import by_name
-from . import streaming
+from . import concurrency, endpoint, request, response, sampling, streaming
 
-FAULTS = by_name(streaming.FAULTS)
+FAULTS = by_name(
+    endpoint.FAULTS,
+    request.FAULTS,
+    sampling.FAULTS,
+    response.FAULTS,
+    streaming.FAULTS,
+    concurrency.FAULTS,
+)

@@ -63,6 +63,12 @@ def _lenient(name: str, sentence: str, clauses: dict[str, str], *rules: str) -> 
     return Fault(name, sentence, clauses, (accept(*rules),))
 
 
+def _in_parts(call: Call) -> bool:
+    messages = call.fields.get("messages")
+    said = messages if isinstance(messages, list) else []
+    return any(isinstance(one, dict) and isinstance(one.get("content"), list) for one in said)
+
+
 _SHAPES = (
     _lenient("model-optional", "Without a model the default answers.", fails("REQ-01"), "model_missing"),
     _lenient(
@@ -130,14 +136,7 @@ _SHAPES = (
         (
             refuse(
                 invalid("content must be a string.", "/messages/0/content"),
-                When(
-                    "content comes in parts",
-                    lambda call: any(
-                        isinstance(one.get("content"), list)
-                        for one in call.fields.get("messages", ())
-                        if isinstance(one, dict)
-                    ),
-                ),
+                When("content comes in parts", _in_parts),
             ),
         ),
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from ..call import Call
 from ..changes import (
+    GONE,
     answer_status,
     drop_in,
     ends,
@@ -37,7 +38,8 @@ from ..conditions import (
     code,
     status,
 )
-from ..reply import Carries, Chunk, Ending, Frame
+from ..render import shown_usage
+from ..reply import Carries, Chunk, Ending, Frame, Json
 from ..seams import ASKED
 from ..vocabulary import Fault, fails, unseen, warns
 
@@ -120,7 +122,7 @@ _DONE = (
     Fault(
         "stream-empty",
         "The second model's streams are empty.",
-        fails("STR-02", "STR-06"),
+        fails("STR-02", "STR-06", "STR-12"),
         (without(*CHUNKS, DONE, when=SECOND_MODEL),),
     ),
     Fault(
@@ -159,6 +161,10 @@ def _moved(chunks: tuple[Chunk, ...], kind: Carries, behind: Carries) -> Iterabl
             yield from moved
 
 
+def _in_array(data: bytes) -> bytes:
+    return b"data: [" + data[6:-2] + b"]\n\n"
+
+
 def _cut_in_two(data: bytes) -> bytes:
     half = len(data) // 2
     return data[:half] + b"\n\n: keepalive\n\ndata: " + data[half:]
@@ -185,9 +191,9 @@ _JSON = (
     ),
     Fault(
         "chunk-array",
-        "Chunks come as arrays of one.",
+        "The first content chunk of a long stream comes as an array of one.",
         fails("STR-04"),
-        (rewrite(lambda data: b"data: [" + data[6:-2] + b"]\n\n", ROLE),),
+        (frames(lambda written: _first(written, CONTENT, _in_array), STREAMED & LONG),),
     ),
     Fault(
         "content-number-in-chunk",
@@ -203,9 +209,9 @@ _JSON = (
     ),
     Fault(
         "index-absent",
-        "The choices of the second model's chunks have no index.",
-        fails("STR-04", "STR-06"),
-        (drop_in(CHUNKS, "/choices/*/index", SECOND_MODEL),),
+        "The choices of the second model's content chunks have no index.",
+        fails("STR-04"),
+        (drop_in([CONTENT], "/choices/*/index", SECOND_MODEL),),
     ),
     Fault(
         "delta-absent",
@@ -332,7 +338,7 @@ _FINISH = (
     Fault(
         "cut-silently",
         "The second model's streams stop after three tokens: no finish_reason, no [DONE], a clean end.",
-        fails("STR-02", "STR-06"),
+        fails("STR-02", "STR-06", "STR-12"),
         (ends(Ending.WHOLE, CONTENT, 2, STREAMED & SECOND_MODEL),),
     ),
     Fault(
@@ -511,15 +517,18 @@ def _onto_finish(call: Call, chunks: tuple[Chunk, ...]) -> Iterable[Chunk]:
     )
 
 
-def _usage_chunk(total: int) -> Any:
-    def made(beside: Chunk) -> Chunk:
-        counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": total}
-        return replace(
-            with_data(with_data(beside, "/choices", lambda old: []), "/usage", lambda old: counts),
-            carries=USAGE,
-        )
+def _unasked(total: Callable[[int], object]) -> Callable[[Call, tuple[Chunk, ...]], Iterable[Chunk]]:
+    """A usage chunk before [DONE], right but for its total."""
 
-    return made
+    def edit(call: Call, chunks: tuple[Chunk, ...]) -> Iterable[Chunk]:
+        made = call.rendered
+        for chunk in chunks:
+            if chunk.carries is DONE and made is not None and isinstance(chunks[0].data, dict):
+                data = {**chunks[0].data, "choices": [], "usage": shown_usage(call, made)}
+                yield with_data(Chunk(data, USAGE), "/usage/total_tokens", total)
+            yield chunk
+
+    return edit
 
 
 _USAGE = (
@@ -570,16 +579,13 @@ _USAGE = (
         "unasked-usage-wrong",
         "A usage chunk comes unasked, and its total is wrong.",
         warns("STR-13"),
-        (insert(_usage_chunk(99), after=FINISH, when=~INCLUDE_USAGE),),
+        (events(_unasked(lambda total: total + 1), ~INCLUDE_USAGE),),
     ),
     Fault(
-        "unasked-usage-negative",
-        "The second model sends a usage chunk unasked, and counts below zero.",
+        "unasked-usage-incomplete",
+        "The second model sends a usage chunk unasked, without its total.",
         warns("STR-13"),
-        (
-            insert(_usage_chunk(12), after=FINISH, when=~INCLUDE_USAGE & SECOND_MODEL),
-            put_in([USAGE], "/usage/completion_tokens", -3, ~INCLUDE_USAGE & SECOND_MODEL),
-        ),
+        (events(_unasked(lambda total: GONE), ~INCLUDE_USAGE & SECOND_MODEL),),
     ),
 )
 
@@ -615,13 +621,13 @@ _FORMAT = (
     Fault(
         "ndjson",
         "The second model's stream is lines of JSON without a field name.",
-        fails("STR-02", "STR-06", "STR-14"),
+        fails("STR-02", "STR-06", "STR-12", "STR-14"),
         (rewrite(_bare_lines, when=SECOND_MODEL & STREAMED),),
     ),
     Fault(
         "one-newline",
         "The second model's chunks end with one newline instead of two.",
-        fails("STR-02", "STR-04", "STR-06"),
+        fails("STR-02", "STR-04", "STR-06", "STR-12"),
         (rewrite(lambda data: data[:-1], *CHUNKS, when=SECOND_MODEL & STREAMED),),
     ),
 )
@@ -659,7 +665,7 @@ _TRANSFER = (
     Fault(
         "reset-mid-stream",
         "The second model's streams are reset after three tokens.",
-        fails("STR-15", "STR-02", "STR-06"),
+        fails("STR-15"),
         (ends(Ending.RESET, CONTENT, 2, STREAMED & SECOND_MODEL),),
     ),
 )
