@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +27,25 @@ from chatproof.preflight import settle
 from chatproof.probe import Shared, Talk, Violation, unknown_key
 from chatproof.record import Exchange
 from chatproof.reference import embedded, target_text
+from chatproof.report import RunInfo, allure, report_of
+from chatproof.report.states import STATES
 from chatproof.target import Target, TargetError, load_target, parse_target, read_contract
 from chatproof.turns import turn
-from chatproof.verdict import ClauseRow, NotObserved, Outcome, Problem, Seen, Untestable
+from chatproof.verdict import (
+    Accepted,
+    ClauseRow,
+    NotObserved,
+    Outcome,
+    Problem,
+    Seen,
+    Untestable,
+    decide,
+    lists,
+    row_of,
+)
 from chatproof.wire import Gateway, OverBudget, Unreachable
 
 PROPERTY = "chatproof"
-
-# What an outcome is called elsewhere: (pytest's outcome, whether it shows as an expected failure).
-PYTEST_STATE = {
-    Outcome.PASS: ("passed", False),
-    Outcome.FAIL: ("failed", False),
-    Outcome.WARN: ("skipped", True),
-    Outcome.OBSERVE: ("passed", False),
-    Outcome.NOT_OBSERVED: ("skipped", False),
-    Outcome.UNTESTABLE: ("skipped", False),
-    Outcome.WAIVED: ("skipped", False),
-    Outcome.KNOWN: ("skipped", True),
-    Outcome.STALE: ("failed", False),
-    Outcome.BROKEN: ("failed", False),
-    Outcome.OWN: ("passed", False),
-}
 
 
 @dataclass
@@ -64,6 +62,7 @@ class State:
     broken: list[str] = field(default_factory=list)
     rows: tuple[ClauseRow, ...] = ()
     conductor: Conductor | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     closing: ExitStack = field(default_factory=ExitStack)
     _gateway: Gateway | None = None
 
@@ -156,9 +155,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("model", ids)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Probes that need the target alone come last, so that they keep no other probe waiting."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Probes that need the target alone come last, so that they keep no other waiting; Allure gets their clauses."""
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    for item in items if _allure_folder(config) else ():
+        if mark := item.get_closest_marker("clause"):
+            clause = read_contract()[mark.args[0]]
+            for name, value in allure.labels(clause.id, clause.level, clause.section):
+                item.add_marker(pytest.mark.allure_label(value, label_type=name))
+            item.add_marker(pytest.mark.allure_link(allure.link(clause.id), link_type="link", name=clause.id))
 
 
 @pytest.fixture
@@ -184,9 +189,12 @@ def talk(request: pytest.FixtureRequest, my_turn: None) -> Talk:
 TALK = pytest.StashKey[Talk]()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Turn a probe's end into what it says of its clause, and give pytest the state that goes with it."""
+    """Turn a probe's end into what it says of its clause, and give pytest the state that goes with it.
+
+    Innermost of all wrappers: Allure's looks at the report that this one has changed.
+    """
     report: Any = yield
     mark = item.get_closest_marker("clause")
     if (
@@ -205,11 +213,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         seen=seen,
     )
     report.user_properties.append((PROPERTY, msgspec.json.encode(said).decode()))
-    report.outcome, expected = PYTEST_STATE[_state(seen)]
+    row = _row(item, seen)
+    state = STATES[row.outcome]
+    report.outcome = state.pytest
     if report.outcome == "skipped":
-        reason = "; ".join(seen.unjudged + seen.untestable) or _line(seen)
+        reason = row.reason or _line(seen)
         report.longrepr = (str(item.path), item.location[1] or 0, reason)
-        if expected:
+        if state.xfail:
             report.wasxfail = reason
     elif report.outcome == "failed" and seen.findings:
         report.longrepr = "\n".join(_told(finding) for finding in seen.findings)
@@ -243,13 +253,13 @@ def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> 
     return Seen(subjects=1, findings=(run.finding_of(clause, problem, answer, item.name),))
 
 
-def _state(seen: Seen) -> Outcome:
-    """A probe's own outcome, before the target file's deviations are weighed in."""
-    if seen.broken:
-        return Outcome.BROKEN
-    if seen.findings:
-        return Outcome.FAIL if any(f.level is Level.MUST for f in seen.findings) else Outcome.WARN
-    return Outcome.UNTESTABLE if seen.untestable else Outcome.NOT_OBSERVED if seen.unjudged else Outcome.PASS
+def _row(item: pytest.Item, seen: Seen) -> ClauseRow:
+    """What a probe alone says of its clause; only the whole run can tell which entry of the target file is stale."""
+    target = item.config.stash[STATE].target
+    deviations = [entry for entry in target.deviations if any(lists(entry, f) for f in seen.findings)]
+    waivers = target.waives if seen.untestable else ()
+    clause = read_contract()[item.get_closest_marker("clause").args[0]]  # type: ignore[union-attr]
+    return row_of(clause, seen, Accepted(deviations=deviations, waivers=waivers, today=date.today()))
 
 
 def _line(seen: Seen) -> str:
@@ -307,21 +317,42 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
         if state.conductor:
             state.conductor.judged = judged
     if state.conductor is None:
-        for row in judged.rows:
-            _show(config, row, judged)
+        rows = [row for row in judged.rows if _adds(row, judged)]
+        for row in rows:
+            _show(config, row)
+        if folder := _allure_folder(config):
+            _write_allure(folder, state, replace(judged, rows=tuple(rows)))
     return done
 
 
-def _show(config: pytest.Config, row: ClauseRow, judged: run.Judged) -> None:
-    """One clause as a pytest row, where its facts or entries of the target file add to what its probes said."""
-    probed = [report for report in judged.reports if report.clause == row.id]
-    by_facts = [finding for finding in row.findings if finding.source == run.EVERY]
-    if probed and not by_facts and row.outcome not in (Outcome.STALE, Outcome.BROKEN):
-        return
+def _adds(row: ClauseRow, judged: run.Judged) -> bool:
+    """Whether the clause's row says more than its probes' rows do: facts, or entries of the target file."""
+    probed = any(report.clause == row.id for report in judged.reports)
+    by_facts = any(finding.source == run.EVERY for finding in row.findings)
     if row.outcome is Outcome.OWN:
-        return
+        return False
+    return not probed or by_facts or row.outcome in (Outcome.STALE, Outcome.BROKEN)
+
+
+def _allure_folder(config: pytest.Config) -> Path | None:
+    named = config.getoption("allure_report_dir", None)
+    return Path(named) if named else None
+
+
+def _write_allure(folder: Path, state: State, judged: run.Judged) -> None:
+    """The rows that are no test of their own, beside the results that Allure's plugin writes of the probes."""
+    info = RunInfo(command="check", seed=state.seed, started=state.started, ended=datetime.now(UTC))
+    document = report_of(judged, state.target, info, decide(judged.rows))
+    for name, data in allure.results(document, judged.exchanges).items():
+        (folder / name).write_bytes(data)
+
+
+def _show(config: pytest.Config, row: ClauseRow) -> None:
+    """One clause as a pytest row."""
+    by_facts = [finding for finding in row.findings if finding.source == run.EVERY]
     state = replace(row, findings=tuple(by_facts)) if by_facts else row
-    outcome, expected = PYTEST_STATE[row.outcome]
+    called = STATES[row.outcome]
+    outcome, failing = called.pytest, "setup" if row.outcome is Outcome.BROKEN else "call"
     nodeid = f"conformance/every_exchange::{row.id}"
     location = ("conformance/every_exchange", 0, f"{row.id} {row.sentence}")
     text: Any = "\n".join(_told(finding) for finding in state.findings[:5]) or row.reason
@@ -332,16 +363,16 @@ def _show(config: pytest.Config, row: ClauseRow, judged: run.Judged) -> None:
         if outcome == "failed"
         else None
     )
-    for when in ("setup", "call", "teardown"):
+    for when in ("setup", "teardown") if failing == "setup" else ("setup", "call", "teardown"):
         shown: Any = pytest.TestReport(
             nodeid,
             location,
             {row.id: 1},
-            outcome if when == "call" else "passed",  # type: ignore[arg-type]
-            longrepr if when == "call" else None,
+            outcome if when == failing else "passed",
+            longrepr if when == failing else None,
             when,  # type: ignore[arg-type]
         )
-        if expected and when == "call":
+        if called.xfail and when == failing:
             shown.wasxfail = text
         config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location) if when == "setup" else None
         config.hook.pytest_runtest_logreport(report=shown)

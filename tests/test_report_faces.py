@@ -14,7 +14,8 @@ import pytest
 
 from chatproof.contract import Level
 from chatproof.report import deviation_entry, faces, github_lines, report_of
-from chatproof.report.allure import allure, history_id
+from chatproof.report.allure import files as allure
+from chatproof.report.allure import history_id
 from chatproof.report.document import Document
 from chatproof.report.github import MOST, on_github
 from chatproof.report.junit import junit
@@ -206,9 +207,9 @@ def test_allure_has_a_result_a_clause_with_its_status() -> None:
 
 def test_allure_attaches_the_exchange_of_a_finding() -> None:
     """The exchange that shows a violation lies beside the result, with the instant of each read."""
-    files = allure(document(), judged().exchanges)
-    step = results(files)["STR-02"]["steps"][0]
-    attached = files[f"allure-results/{step['attachments'][0]['source']}"].decode()
+    found = allure(document(), judged().exchanges)
+    step = results(found)["STR-02"]["steps"][0]
+    attached = found[f"allure-results/{step['attachments'][0]['source']}"].decode()
 
     assert step["name"] == "MUST violated: expected data: [DONE] at the end"
     assert "> Authorization: Bearer <redacted:api_key>" in attached

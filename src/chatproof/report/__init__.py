@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from chatproof.record import Exchange
+from chatproof.report import allure
 from chatproof.report.accept import deviation_entry
-from chatproof.report.allure import allure
 from chatproof.report.directory import ReportError, place
 from chatproof.report.document import Document, dumps, report_of
 from chatproof.report.fingerprint import RunInfo, made_with
@@ -40,7 +40,7 @@ def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[st
         "report.json": dumps(document),
         "junit.xml": junit(document),
         "summary.md": summary(document),
-        **allure(document, exchanges),
+        **allure.files(document, exchanges),
     }
 
 

@@ -33,6 +33,7 @@ from chatproof.verdict import MEANING, Outcome
 FOLDER: Final = "allure-results"
 CLAUSE_DOCS: Final = "docs/clauses.md"
 EPIC: Final = "The contract of text and chat"
+BY_US: Final = (("framework", "chatproof"), ("language", "python"))
 MOST_FINDINGS: Final = 20  # of one clause; all are in report.json
 _STEP: Final = {
     "kept": "passed",
@@ -50,13 +51,9 @@ CATEGORIES: Final = (
 )
 
 
-def allure(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
+def files(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
     """Every file of the Allure results, by its path in the report's folder."""
     run = document["run"]
-    recorded = {str(exchange.tag): exchange for exchange in exchanges}
-    files: dict[str, bytes] = {}
-    for row in document["clauses"]:
-        files |= clause_files(row, run, recorded)
     environment = {
         "Target": document["target"]["base_url"],
         "Target.hash": document["target"]["hash"],
@@ -66,16 +63,28 @@ def allure(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[s
         "Verdict": f"{document['verdict']}: {document['why']}",
     }
     text = "".join(f"{name}={_property(str(value))}\n" for name, value in environment.items())
-    files["environment.properties"] = text.encode()
-    files["categories.json"] = msgspec.json.format(msgspec.json.encode(CATEGORIES), indent=1)
-    return {f"{FOLDER}/{name}": data for name, data in files.items()}
+    found = {
+        **results(document, exchanges),
+        "environment.properties": text.encode(),
+        "categories.json": msgspec.json.format(msgspec.json.encode(CATEGORIES), indent=1),
+    }
+    return {f"{FOLDER}/{name}": data for name, data in found.items()}
 
 
-def clause_files(
+def results(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
+    """A result for each clause of the document, and what it has attached, by file name."""
+    recorded = {str(exchange.tag): exchange for exchange in exchanges}
+    found: dict[str, bytes] = {}
+    for row in document["clauses"]:
+        found |= _clause_files(row, document["run"], recorded)
+    return found
+
+
+def _clause_files(
     row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange]
 ) -> dict[str, bytes]:
     """One clause's result and its attachments, by file name."""
-    found = clause_result(row, run, recorded)
+    found = _clause_result(row, run, recorded)
     files = {f"{found.uuid}-result.json": _json(found)}
     for step in found.steps:
         for attachment in step.attachments:
@@ -84,11 +93,12 @@ def clause_files(
     return files
 
 
-def clause_result(
+def _clause_result(
     row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange]
 ) -> TestResult:
     """One clause as Allure's test result; `recorded` holds the exchanges that its findings name."""
     outcome = Outcome(row["outcome"])
+    of = (row["id"], Level(row["level"]), row["section"])
     start, stop = _ms(run["started"]), _ms(run["ended"])
     shown, left = some(row["findings"], MOST_FINDINGS)
     took = round(1000 * sum(probe["duration_s"] for probe in row["probes"]))
@@ -103,8 +113,8 @@ def clause_result(
         status=state_of(outcome, strict=run["strict"]).allure,
         statusDetails=_details(row, outcome),
         stage="finished",
-        labels=[Label(name, value) for name, value in labels(row)],
-        links=[Link(type="link", url=f"{CLAUSE_DOCS}#{row['id'].lower()}", name=f"{row['id']} explained")],
+        labels=[Label(name, value) for name, value in (*labels(*of), *BY_US)],
+        links=[Link(type="link", url=link(row["id"]), name=row["id"])],
         steps=[
             *(_probe_step(probe, start) for probe in row["probes"]),
             *(_finding_step(finding, run, start, recorded) for finding in shown),
@@ -115,21 +125,24 @@ def clause_result(
     )
 
 
-def labels(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def labels(clause: str, level: Level, section: str) -> list[tuple[str, str]]:
     """A clause's labels: what Allure groups, filters and ranks by."""
     return [
-        ("clause", row["id"]),
+        ("clause", clause),
         ("epic", EPIC),
-        ("feature", row["section"]),
-        ("story", row["id"]),
+        ("feature", section),
+        ("story", clause),
         ("parentSuite", "chatproof"),
-        ("suite", row["section"]),
+        ("suite", section),
         ("layer", "api"),
-        ("severity", SEVERITY[Level(row["level"])]),
-        ("tag", row["level"]),
-        ("framework", "chatproof"),
-        ("language", "python"),
+        ("severity", SEVERITY[level]),
+        ("tag", level.value),
     ]
+
+
+def link(clause: str) -> str:
+    """Where a clause is explained."""
+    return f"{CLAUSE_DOCS}#{clause.lower()}"
 
 
 def history_id(clause: str) -> str:
