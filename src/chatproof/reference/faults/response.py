@@ -157,7 +157,7 @@ _CHOICES = (
     _body(
         "role-user",
         "The second model answers in the user's role.",
-        fails("RSP-05"),
+        fails("RSP-01", "RSP-05"),
         "/choices/*/message/role",
         "user",
         SECOND_MODEL,
@@ -181,7 +181,7 @@ _CHOICES = (
     _body(
         "finish-null-sync",
         "finish_reason is null.",
-        fails("RSP-06"),
+        fails("RSP-01", "RSP-06"),
         "/choices/*/finish_reason",
         None,
         SECOND_MODEL,
@@ -189,20 +189,20 @@ _CHOICES = (
     Fault(
         "finish-absent-sync",
         "finish_reason is absent where a seed was sent.",
-        fails("RSP-06"),
+        fails("RSP-01", "RSP-06"),
         (drop(COMPLETION, "/choices/*/finish_reason", asks_for(seed=...)),),
     ),
     _body(
         "finish-upstream-word",
         "The upstream's own word stands for stop.",
-        fails("RSP-06"),
+        fails("RSP-01", "RSP-06"),
         "/choices/*/finish_reason",
         lambda old: "end_turn" if old == "stop" else old,
     ),
     _body(
         "finish-upper-case",
         "The second model's finish_reason is in upper case.",
-        fails("RSP-06"),
+        fails("RSP-01", "RSP-06"),
         "/choices/*/finish_reason",
         lambda old: old.upper() if old == "stop" else old,
         SECOND_MODEL,
@@ -277,12 +277,17 @@ _USAGE = (
 
 _ENVELOPE = (
     _body(
-        "object-plural", "object is misspelt.", fails("RSP-08"), "/object", "chat.completions", SECOND_MODEL
+        "object-plural",
+        "object is misspelt.",
+        fails("RSP-01", "RSP-08"),
+        "/object",
+        "chat.completions",
+        SECOND_MODEL,
     ),
     _body(
         "object-text-completion",
         "object is the old completion's.",
-        fails("RSP-08"),
+        fails("RSP-01", "RSP-08"),
         "/object",
         "text_completion",
         asks_for(model="auto"),

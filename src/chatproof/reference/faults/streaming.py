@@ -36,6 +36,7 @@ from ..conditions import (
     When,
     asks_for,
     code,
+    rule,
     status,
 )
 from ..render import shown_usage
@@ -253,7 +254,7 @@ _ENVELOPE = (
     Fault("created-per-chunk", "created follows the clock.", fails("STR-05"), (events(_created_runs, LONG),)),
     Fault(
         "created-milliseconds",
-        "created counts milliseconds.",
+        "Chunks count created in milliseconds.",
         fails("STR-05"),
         (put_in(CHUNKS, "/created", lambda old: old * 1000),),
     ),
@@ -322,6 +323,12 @@ _FINISH = (
         "Running chunks have finish_reason as an empty string.",
         fails("STR-04", "STR-06"),
         (put_in(RUNNING, "/choices/*/finish_reason", ""),),
+    ),
+    Fault(
+        "stream-finish-upstream-word",
+        "In streams the upstream's own word stands for stop.",
+        fails("STR-04"),
+        (put_in([FINISH], "/choices/*/finish_reason", lambda old: "end_turn" if old == "stop" else old),),
     ),
     Fault(
         "index-counts-up",
@@ -464,7 +471,7 @@ _ERRORS = (
     Fault(
         "unknown-model-told-in-stream",
         "A stream from an unknown model is refused inside a stream that began with 200.",
-        fails("STR-10"),
+        fails("STR-10", "REQ-08"),
         (told_in_stream(code("unsupported_model") & STREAM),),
     ),
     Fault(
@@ -476,14 +483,14 @@ _ERRORS = (
     Fault(
         "unavailable-told-in-stream",
         "A stream from an unavailable model is refused inside a stream that began with 200.",
-        fails("STR-10"),
+        fails("STR-10", "ERR-10"),
         (told_in_stream(status(503) & STREAM),),
     ),
     Fault(
-        "bad-key-told-in-stream",
-        "A stream with a bad key is refused inside a stream that began with 200.",
-        fails("STR-10"),
-        (told_in_stream(status(401) & STREAM),),
+        "unknown-key-told-in-stream",
+        "A stream with an unknown key is refused inside a stream that began with 200.",
+        fails("STR-10", "AUT-02"),
+        (told_in_stream(rule("unknown_key") & STREAM),),
     ),
     Fault(
         "done-after-error",
