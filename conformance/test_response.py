@@ -1,0 +1,72 @@
+"""Which model answered, and what its tokens are counted by (RSP-04, RSP-09)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatproof.answer import SUBSTANCE, Answer
+from chatproof.probe import Talk, Violation, user
+from chatproof.verdict import NotObserved, Untestable
+
+WORDS = "the quick brown fox jumps over the lazy dog and runs on " * 12
+
+
+@pytest.mark.clause("RSP-04")
+def test_pinned_model_answers(talk: Talk, model: str) -> None:
+    """A pinned model is the one that answers, by the same id."""
+    if model.lower() == "auto":
+        raise Untestable("[[model]] id")
+    answer = talk.control()
+
+    if answer.model is None:
+        raise NotObserved("the answer names no model")
+    if answer.model != model:
+        raise Violation(f"model {model}, as pinned", answer.model, answer)
+
+
+def longer(talk: Talk, where: str) -> list[dict[str, Any]]:
+    """The control's prompt with a hundred words more: in its message, or in a conversation before it."""
+    if where == "message":
+        return [user(f"{WORDS} Repeat this code: {talk.nonce()}")]
+    before = [
+        {"role": "system", "content": WORDS},
+        user("Hello."),
+        {"role": "assistant", "content": "Hello."},
+    ]
+    return [*before, user(f"Repeat this code: {talk.nonce()}")]
+
+
+@pytest.mark.clause("RSP-09")
+@pytest.mark.parametrize("where", ["message", "conversation"])
+def test_prompt_tokens_grow(talk: Talk, where: str) -> None:
+    """A prompt that is longer by a hundred words counts more tokens."""
+    short = talk.control()
+    long = talk.accepted(lambda: talk.chat(messages=longer(talk, where)), "a longer prompt")
+    fewer, more = short.count("prompt_tokens"), long.count("prompt_tokens")
+
+    if fewer is None or more is None:
+        raise NotObserved("the answers report no prompt_tokens")
+    if more <= fewer:
+        raise Violation(
+            f"more than the {fewer} prompt tokens of a short prompt", f"{more} with a long {where}", long
+        )
+
+
+@pytest.mark.clause("RSP-09")
+def test_words_are_tokens(talk: Talk) -> None:
+    """An answer that says something has used tokens to say it."""
+    answer = talk.control()
+    tokens = answer.count("completion_tokens")
+
+    if tokens is None:
+        raise NotObserved("the answer reports no completion_tokens")
+    if tokens <= 0 and said_something(answer):
+        raise Violation("completion_tokens above 0 for an answer that is not empty", f"{tokens}", answer)
+
+
+def said_something(answer: Answer) -> bool:
+    """Whether any choice holds text, reasoning, a refusal or a tool call."""
+    messages = (choice.get("message") for choice in answer.choices)
+    return any(message.get(key) for message in messages if isinstance(message, dict) for key in SUBSTANCE)
