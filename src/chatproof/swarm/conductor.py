@@ -26,6 +26,7 @@ from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.output import write_run
 from chatproof.swarm.plan import Plan
 from chatproof.swarm.summary import Ended, load_section, verdict
+from chatproof.swarm.transport import wall_offset
 from chatproof.target import Target
 from chatproof.verdict import Exit, Verdict
 
@@ -106,7 +107,7 @@ class Conductor:
             credits_each=None if self._credits_each is None else str(self._credits_each),
         )
         self.ledger = Ledger(run, self.options["seed"], tuple(f"w{index}" for index in indices.values()))
-        self.epoch_ns = time.monotonic_ns() - (time.time_ns() - now)
+        self.epoch_ns = now - wall_offset()
         self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
         self._send("chatproof-plan", to_wire(self.plan), None)
 
