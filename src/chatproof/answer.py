@@ -30,6 +30,7 @@ class Number(Decimal):
     text: str
 
     def __new__(cls, text: str) -> Number:
+        """The number that JSON text spells."""
         number = super().__new__(cls, text)
         number.text = text
         return number

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -27,6 +28,11 @@ class Conductor:
     on_count: Callable[[int], None] = lambda n: None
     on_report: Callable[[ProbeReport], None] = lambda report: None
     judged: Judged | None = field(default=None, init=False)
+    interrupted: bool = field(default=False, init=False)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell Ctrl-C from pytest's own ways to stop, which it reports by the same hook."""
+        self.interrupted = type(excinfo.value) is KeyboardInterrupt
 
     def collected(self, count: int) -> None:
         """Called once with the number of probes (by each worker's controller)."""
@@ -42,14 +48,32 @@ class CheckFailed(RuntimeError):
 
 
 def check(conductor: Conductor, *, jobs: int = 1, select: Sequence[str] = ()) -> Judged:
-    """Run every probe (or those that `select` names, as pytest arguments) with `jobs` workers."""
+    """Run every probe (or those that `select` names, as pytest arguments) with `jobs` workers.
+
+    Raises CheckFailed where pytest itself came to no good end, KeyboardInterrupt where Ctrl-C left nothing to judge.
+    """
     where = str(folder("conformance"))
     arguments = [*(select or [where]), "-c", "/dev/null", "--rootdir", where, "--import-mode=importlib", "-q"]
     arguments += ["-p", "no:locust", "-p", "no:cacheprovider", "-p", "no:allure_pytest", "-o", "addopts="]
     arguments += ["-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else ["-p", "no:xdist"]
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _no_options_of_others():
         code = pytest.main(arguments, plugins=[conductor])
-    if conductor.judged is None:
-        raise CheckFailed(f"pytest ended with {code!r} before the run was judged:\n{said.getvalue()}")
+    if conductor.interrupted:
+        if conductor.judged is None:
+            raise KeyboardInterrupt
+        return replace(conductor.judged, interrupted=True)
+    if conductor.judged is None or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise CheckFailed(f"pytest ended with {code!r} instead of a judged run:\n{said.getvalue()}")
     return conductor.judged
+
+
+@contextlib.contextmanager
+def _no_options_of_others() -> Iterator[None]:
+    """Options that the environment holds for someone's own tests must not reach the probes."""
+    kept = os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ["PYTEST_ADDOPTS"] = kept

@@ -1,4 +1,4 @@
-"""What stands behind a finding: the exchange as bytes to keep, the excerpt that shows it, the curl line that repeats it.
+"""What stands behind a finding: the exchange as bytes to keep, the excerpt that shows it, the curl line for it.
 
 Everything here is made of redacted exchanges. Knows no clause.
 """

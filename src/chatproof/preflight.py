@@ -41,7 +41,7 @@ def _why(answer: Answer) -> str:
         return f"{detail} - is the scheme right, https or http?"
     if "refused" in detail.lower():
         return f"{detail} - is it running, and is the port right?"
-    if "name" in detail.lower() and "known" in detail.lower() or "resolution" in detail.lower():
+    if ("name" in detail.lower() and "known" in detail.lower()) or "resolution" in detail.lower():
         return f"{detail} - is the host's name right?"
     return detail or str(answer.exchange.transfer)
 

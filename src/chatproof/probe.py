@@ -109,6 +109,7 @@ class Talk:
         expected: tuple[int, ...] = (),
         leave: Callable[[bytes], bool] | None = None,
         bare: bool = False,
+        line: Any = None,
         **changes: Any,
     ) -> Answer:
         """Send one chat request: a body as given, or the minimal one with changes.
@@ -129,6 +130,7 @@ class Talk:
             expected=expected,
             leave=leave,
             bare=bare,
+            line=line,
         )
 
     def request(
@@ -191,7 +193,7 @@ class Talk:
 
     def control(self, *, stream: bool = False) -> Answer:
         """The positive control: the minimal request answered 200; NotObserved where even that fails."""
-        body = {"stream": True} if stream else {}
+        body: dict[str, Any] = {"stream": True} if stream else {}
 
         def ask(talk: Talk) -> Answer:
             answer = talk.chat(**body)
@@ -238,7 +240,7 @@ class Talk:
         if noise(answer):
             raise NotObserved(told(answer))
         named = f"{' or '.join(map(str, wanted))} {' or '.join(codes)}"
-        if answer.status not in wanted or answer.asked_stream and answer.is_stream:
+        if answer.status not in wanted or (answer.asked_stream and answer.is_stream):
             raise Violation(f"{named}: {what}", told(answer), answer, level=level)
         if answer.code in PUBLIC_CODES and answer.code not in codes:
             raise Violation(f"{named}: {what}", told(answer), answer, level=level)
@@ -246,9 +248,21 @@ class Talk:
 
 
 PUBLIC_CODES = frozenset(
-    "invalid_request unauthorized invalid_api_key insufficient_balance forbidden tenant_disabled "
-    "unsupported_capability unsupported_model api_key_region_mismatch unsupported_option rate_limited "
-    "billing_failed model_unavailable".split()
+    {
+        "invalid_request",
+        "unauthorized",
+        "invalid_api_key",
+        "insufficient_balance",
+        "forbidden",
+        "tenant_disabled",
+        "unsupported_capability",
+        "unsupported_model",
+        "api_key_region_mismatch",
+        "unsupported_option",
+        "rate_limited",
+        "billing_failed",
+        "model_unavailable",
+    }
 )
 
 

@@ -31,7 +31,7 @@ class Redactor:
         longest_first = sorted(self._markers, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 
-    def bytes(self, data: bytes) -> bytes:
+    def data(self, data: bytes) -> bytes:
         """The bytes with markers in place of secrets."""
         if self._pattern is None:
             return data
@@ -39,7 +39,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with markers in place of secrets."""
-        return self.bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        return self.data(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def headers(self, headers: Headers) -> Headers:
         """The headers with markers in place of secrets."""

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from chatproof.answer import Answer
 from chatproof.check import Conductor, check
+from chatproof.preflight import settle
 from chatproof.reference import embedded, target_text
 from chatproof.run import tariff_of
 from chatproof.target import Target, parse_target
 from chatproof.wire import Gateway
-from chatproof.preflight import settle
 
 TTFT_S = 1.0
 TOKENS_PER_S = 30.0

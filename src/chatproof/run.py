@@ -60,11 +60,12 @@ def tariff_of(model: Model) -> Tariff:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All that a run saw: a row a clause, and the exchanges it made."""
+    """All that a run saw: a row a clause, and the exchanges it made; less than all where it was interrupted."""
 
     rows: tuple[ClauseRow, ...]
     exchanges: tuple[Exchange, ...]
     reports: tuple[ProbeReport, ...]
+    interrupted: bool = False
 
 
 def judge(

@@ -46,6 +46,8 @@ MEANING: Mapping[Outcome, str] = {
     Outcome.OWN: "a duty of this suite, proved by its own tests",
 }
 
+JUDGED = (Outcome.PASS, Outcome.WARN, Outcome.KNOWN)  # beside those that are red
+
 
 class Exit(IntEnum):
     """Exit codes, the same for every command."""
@@ -165,8 +167,9 @@ def row_of(clause: Clause, seen: Seen, accepted: Accepted) -> ClauseRow:
     fresh = [finding for finding in findings if finding.known is None]
     outcome, reason = _outcome(clause, seen, findings, fresh, waivers, accepted)
     stale = _stale(seen, findings, deviations, waivers, accepted)
-    if stale and outcome not in (Outcome.BROKEN, Outcome.FAIL):
-        outcome, reason = Outcome.STALE, "; ".join(stale)
+    if stale and outcome is not Outcome.BROKEN:
+        outcome = outcome if outcome is Outcome.FAIL else Outcome.STALE
+        reason = "; ".join(stale)
     return ClauseRow(
         id=clause.id,
         level=clause.level,
@@ -234,7 +237,7 @@ def _stale(
     waivers: Sequence[Waive],
     accepted: Accepted,
 ) -> list[str]:
-    """What the target file still lists although it does not apply; a deviation nothing could show stays."""
+    """What the target file still lists although it does not apply; what this run could not show either way stays."""
     judged = seen.subjects > 0 and not seen.unjudged
     lines = [
         f"line {d.line}: the deviation expired on {d.until}" for d in deviations if d.until < accepted.today
@@ -248,7 +251,7 @@ def _stale(
     lines += [
         f"line {w.line}: the waiver is not needed: the clause can be judged now"
         for w in waivers
-        if w.until >= accepted.today and not seen.untestable
+        if w.until >= accepted.today and seen.subjects and not seen.untestable
     ]
     return lines
 
@@ -266,17 +269,24 @@ class Verdict:
         return VERDICT_NAME[self.exit]
 
 
-def decide(rows: Iterable[ClauseRow], *, strict: bool = False, gate: bool = False) -> Verdict:
+def decide(
+    rows: Iterable[ClauseRow], *, strict: bool = False, gate: bool = False, interrupted: bool = False
+) -> Verdict:
     """Weigh all rows: 4 before 1 before 3 before 0 (exit codes in :class:`Exit`)."""
     rows = list(rows)
     ids = {outcome: [row.id for row in rows if row.outcome is outcome] for outcome in Outcome}
     if ids[Outcome.BROKEN]:
         return Verdict(Exit.INVALID, f"the suite itself failed on {_some(ids[Outcome.BROKEN])}")
-    red = ids[Outcome.FAIL] + ids[Outcome.STALE]
-    if red:
-        return Verdict(Exit.VIOLATES, _count(red, "clause", "violated") + f": {_some(red)}")
-    if strict and ids[Outcome.WARN]:
-        return Verdict(Exit.VIOLATES, f"warnings count with --strict: {_some(ids[Outcome.WARN])}")
+    red = {
+        "violated": ids[Outcome.FAIL],
+        "stale in the target file": ids[Outcome.STALE],
+        "warned of, which counts with --strict": ids[Outcome.WARN] if strict else [],
+    }
+    if any(red.values()):
+        said = [f"{_count(found)} {what}: {_some(found)}" for what, found in red.items() if found]
+        return Verdict(Exit.VIOLATES, "; ".join(said))
+    if interrupted:
+        return Verdict(Exit.INCONCLUSIVE, "interrupted before every probe had run")
     open_musts = [
         row.id
         for row in rows
@@ -284,26 +294,30 @@ def decide(rows: Iterable[ClauseRow], *, strict: bool = False, gate: bool = Fals
     ]
     if gate and open_musts:
         return Verdict(Exit.INCONCLUSIVE, f"a gate needs every MUST judged or waived: {_some(open_musts)}")
-    if not ids[Outcome.PASS]:
+    if not any(ids[outcome] for outcome in JUDGED):
         return Verdict(Exit.INCONCLUSIVE, "nothing could be judged")
-    passed = f"{len(ids[Outcome.PASS])} clauses kept"
     left = [*ids[Outcome.UNTESTABLE], *ids[Outcome.NOT_OBSERVED]]
-    notes = [f"{len(ids[Outcome.WARN])} warnings"] if ids[Outcome.WARN] else []
-    notes += [f"not judged: {_some(left)}"] if left else []
-    return Verdict(Exit.CONFORMS, ", ".join([passed, *notes]))
+    notes = {
+        "warned of": ids[Outcome.WARN],
+        "known to be violated": ids[Outcome.KNOWN],
+        "waived": ids[Outcome.WAIVED],
+        "not judged": left,
+    }
+    said = [f"{len(found)} {what}: {_some(found)}" for what, found in notes.items() if found]
+    return Verdict(Exit.CONFORMS, "; ".join([f"{_count(ids[Outcome.PASS])} kept", *said]))
 
 
 def _some(ids: Sequence[str], most: int = 8) -> str:
     return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
 
 
-def _count(ids: Sequence[str], noun: str, verb: str) -> str:
-    return f"{len(ids)} {noun}{'s' if len(ids) != 1 else ''} {verb}"
+def _count(ids: Sequence[str]) -> str:
+    return f"{len(ids)} clause{'s' if len(ids) != 1 else ''}"
 
 
-class Untestable(Exception):  # noqa: N818 - a statement about the target file, not an error of ours
+class Untestable(Exception):
     """A probe cannot judge because the target file lacks something; the text names the line that would provide it."""
 
 
-class NotObserved(Exception):  # noqa: N818
+class NotObserved(Exception):
     """A probe could not judge: only noise came, or the client was late; the text says which."""

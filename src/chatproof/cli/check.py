@@ -14,21 +14,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from chatproof.answer import Answer
 from chatproof.check import CheckFailed, Conductor, check
 from chatproof.cli import dry_run as dry
-from chatproof.cli.deployment import Deployment, Stop, named_target, opened, target_options
+from chatproof.cli.deployment import EXIT_CODES, Deployment, Stop, named_target, opened, target_options
 from chatproof.cli.screen import closing_line, show_rows
 from chatproof.preflight import hint
 from chatproof.run import Judged, ProbeReport
 from chatproof.target import Target
-from chatproof.verdict import EXIT_MEANING, MEANING, Exit, Seen, decide
+from chatproof.verdict import MEANING, Exit, Seen, decide
 
 JOBS_ON_LOOPBACK = 2
 JOBS = 8
 
-EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {int(code)}  {said}" for code, said in EXIT_MEANING.items())
-EPILOG += "\n\n\b\nOutcomes:\n" + "\n".join(f"  {name:<13} {said}" for name, said in MEANING.items())
+OUTCOMES = "\b\nOutcomes:\n" + "\n".join(f"  {name:<13} {said}" for name, said in MEANING.items())
 
 
-@click.command("check", epilog=EPILOG)
+@click.command("check", epilog=f"{EXIT_CODES}\n\n{OUTCOMES}")
 @target_options
 @click.option("--jobs", type=click.IntRange(1, 32), help="Probes at a time; fewer for a small rate limit.")
 @click.option("--seed", type=int, help="Seed of nonces and keys; new for each run unless given.")
@@ -62,7 +61,7 @@ def command(
         advice = hint([Answer(exchange) for exchange in judged.exchanges])
         if advice:
             console.print(f"[bold yellow]hint[/] {advice}", soft_wrap=True)
-        verdict = decide(judged.rows, strict=strict)
+        verdict = decide(judged.rows, strict=strict, interrupted=judged.interrupted)
         if report is not None:
             console.print(f"report in {report}/")
         closing_line(console, verdict, deployment.target.base_url, embedded=deployment.embedded)

@@ -17,10 +17,11 @@ from chatproof.probe import unknown_key
 from chatproof.record import Exchange
 from chatproof.reference import Latency, embedded, target_text
 from chatproof.target import Target, TargetError, load_target, parse_target
-from chatproof.verdict import Exit
+from chatproof.verdict import EXIT_MEANING, Exit
 from chatproof.wire import Gateway, Unreachable
 
 REFERENCE = "EMBEDDED REFERENCE"
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {int(code)}  {said}" for code, said in EXIT_MEANING.items())
 
 
 class Stop(click.ClickException):
@@ -28,7 +29,7 @@ class Stop(click.ClickException):
 
     def __init__(self, message: str, exit_code: Exit) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = int(exit_code)  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: Any = None) -> None:
         """Print the line."""

@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal: a line a clause, the findings, one closing line. Shows rows, computes nothing."""
+"""What a run looks like in a terminal: a line a clause, the findings, one closing line; computes nothing."""
 
 from __future__ import annotations
 

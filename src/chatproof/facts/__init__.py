@@ -10,7 +10,7 @@ from chatproof.facts import billing, errors, request_id, response, streaming
 from chatproof.facts.fact import Distinct, Fact, Schema, Tariff, Terms
 from chatproof.verdict import Problem
 
-__all__ = ["DISTINCT", "FACTS", "Distinct", "Fact", "Schema", "Tariff", "Terms", "Tally", "judge", "oddities"]
+__all__ = ["DISTINCT", "FACTS", "Distinct", "Fact", "Schema", "Tally", "Tariff", "Terms", "judge", "oddities"]
 
 _MODULES = (response, streaming, request_id, errors, billing)
 FACTS: tuple[Fact, ...] = tuple(f for m in _MODULES for f in vars(m).values() if isinstance(f, Fact))

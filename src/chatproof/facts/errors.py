@@ -9,7 +9,8 @@ from typing import Any
 
 from chatproof.answer import Answer
 from chatproof.contract import ErrorCode
-from chatproof.facts.fact import Problem, Terms, fact, problem
+from chatproof.facts.fact import Terms, fact, problem
+from chatproof.verdict import Problem
 
 ANY_CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 IN_FLIGHT = "twin-"  # steps of concurrent duplicates: their 409 may be retryable (IDM-06)

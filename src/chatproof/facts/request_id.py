@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from chatproof.answer import Answer
-from chatproof.facts.fact import Distinct, Problem, Terms, fact, problem
+from chatproof.facts.fact import Distinct, Terms, fact, problem
+from chatproof.verdict import Problem
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chatproof.answer import Answer, decode_json
-from chatproof.facts.fact import Distinct, Problem, Terms, fact, must, problem, should
+from chatproof.facts.fact import Distinct, Terms, fact, must, problem, should
+from chatproof.verdict import Problem
 
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 EARLIEST_CREATED = 1_420_070_400  # 2015-01-01: no such API is older

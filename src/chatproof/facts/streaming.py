@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chatproof.answer import NONCE, Answer, Chunk
-from chatproof.facts.fact import Distinct, Problem, Terms, fact, must, problem, should
+from chatproof.facts.fact import Distinct, Terms, fact, must, problem, should
 from chatproof.facts.response import plausible_created, usage_problems
 from chatproof.record import Transfer
+from chatproof.verdict import Problem
 
 ENVELOPE = ("id", "object", "created", "model")
 BARE_MAY_LACK = (*ENVELOPE, "index")

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
-from urllib.request import getproxies_environment, proxy_bypass_environment
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from chatproof.answer import Answer
 from chatproof.record import Exchange, Headers, Request, Tag
@@ -40,11 +40,11 @@ class Call:
     bare: bool = False
 
 
-class OverBudget(Exception):  # noqa: N818 - a stop that was asked for, not an error
+class OverBudget(Exception):
     """The run's budget is spent: nothing more is sent."""
 
 
-class Unreachable(Exception):  # noqa: N818
+class Unreachable(Exception):
     """The deployment gave no HTTP answer at all; the text says why."""
 
 
@@ -158,7 +158,7 @@ class Gateway:
                 sent,
                 url=self.redactor.text(sent.url),
                 headers=self.redactor.headers(sent.headers),
-                body=self.redactor.bytes(sent.body),
+                body=self.redactor.data(sent.body),
             ),
             headers=self.redactor.headers(exchange.headers),
             reads=self.redactor.reads(exchange.reads),
