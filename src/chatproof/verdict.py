@@ -279,7 +279,7 @@ def decide(
         return Verdict(Exit.INVALID, f"the suite itself failed on {_some(ids[Outcome.BROKEN])}")
     red = {
         "violated": ids[Outcome.FAIL],
-        "stale in the target file": ids[Outcome.STALE],
+        "stale in the target file": [] if interrupted else ids[Outcome.STALE],
         "warned of, which counts with --strict": ids[Outcome.WARN] if strict else [],
     }
     if any(red.values()):
