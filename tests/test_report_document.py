@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chatproof.redact import Redactor
 from chatproof.report import dumps, faces, made_with, report_of, write
 from chatproof.report.directory import ReportError, place
 from chatproof.schemas import load_schemas
@@ -132,7 +133,7 @@ def test_report_replaces_the_one_before_and_leaves_other_files(tmp_path: Path) -
 
 def test_report_is_for_its_owner_only(tmp_path: Path) -> None:
     """Files are 0600 and folders 0700: a recording holds prompts and answers."""
-    write(tmp_path / "r", document(), judged().exchanges)
+    write(tmp_path / "r", document(), judged().exchanges, Redactor(target().secrets))
 
     modes = {p.is_dir(): p.stat().st_mode & 0o777 for p in (tmp_path / "r").rglob("*")}
     assert (tmp_path / "r").stat().st_mode & 0o777 == 0o700

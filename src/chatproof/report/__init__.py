@@ -10,18 +10,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chatproof import har
 from chatproof.record import Exchange
+from chatproof.redact import Redactor
 from chatproof.report import allure
 from chatproof.report.accept import deviation_entry
 from chatproof.report.directory import ReportError, place
-from chatproof.report.document import Document, dumps, report_of
+from chatproof.report.document import RECORDING, Document, dumps, report_of
 from chatproof.report.fingerprint import RunInfo, made_with
 from chatproof.report.github import github_lines
 from chatproof.report.junit import junit
+from chatproof.report.scan import Hit, scan, scan_files
 from chatproof.report.summary import summary
 
 __all__ = [
     "Document",
+    "Hit",
+    "Leak",
     "ReportError",
     "RunInfo",
     "deviation_entry",
@@ -30,6 +35,7 @@ __all__ = [
     "github_lines",
     "made_with",
     "report_of",
+    "scan",
     "write",
 ]
 
@@ -40,10 +46,24 @@ def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[st
         "report.json": dumps(document),
         "junit.xml": junit(document),
         "summary.md": summary(document),
+        RECORDING: har.dumps(har.to_har(exchanges, version=document["run"]["tool"]["version"])),
         **allure.files(document, exchanges),
     }
 
 
-def write(directory: Path, document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> None:
-    """Write every file of a report into a folder; raises ReportError, and then leaves what was there."""
-    place(directory, faces(document, exchanges))
+def write(
+    directory: Path, document: Mapping[str, Any], exchanges: Sequence[Exchange], redactor: Redactor
+) -> None:
+    """Write every file of a report into a folder; raises ReportError or Leak, and then leaves what was there."""
+    files = faces(document, exchanges)
+    if hits := scan_files(files, redactor):
+        raise Leak(hits)
+    place(directory, files)
+
+
+class Leak(Exception):
+    """A secret of the run would stand in the report: our own fault, and nothing is written."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        super().__init__("; ".join(hit.text for hit in hits))
+        self.hits = tuple(hits)
