@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,42 @@ def test_departure_cuts_neighbours(reference: Reference) -> None:
 
     assert before == {}
     assert fired(reference, "departure-cuts-neighbours") == {"departure-cuts-neighbours": 1}
+
+
+@pytest.mark.parametrize("fault", ["streams-overhear", "answers-swapped", "ids-shared-in-crowd"])
+def test_streams_mix_in_a_crowd(reference: Reference, fault: str) -> None:
+    """Sixteen streams at once, each with a code to repeat: some get a neighbour's id or code."""
+
+    def repeat(number: int) -> tuple[str, str]:
+        said = ask(
+            reference,
+            fault,
+            stream=True,
+            messages=[{"role": "user", "content": f"Repeat this code: nonce{number}"}],
+        )
+        chunks = [json.loads(line[6:]) for line in said.text.splitlines() if line.startswith("data: {")]
+        return chunks[0]["id"], "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(repeat, range(100, 116)))
+    own_id = len({id for id, _ in answers}) == 16
+    own_text = all(
+        text == f"nonce{number}" for number, (_, text) in zip(range(100, 116), answers, strict=True)
+    )
+
+    assert (own_id, own_text) == ((False, True) if fault == "ids-shared-in-crowd" else (True, False))
+    assert fired(reference, fault)[fault] > 0
+
+
+def test_departure_cripples_next(reference: Reference) -> None:
+    """A change that remembers: only the first stream after a hang-up is broken."""
+    fault = "departure-cripples-next"
+    url = f"{reference.base_url_of(fault)}/chat/completions"
+    body = {"model": "auto", "messages": COUNT, "stream": True}
+    whole = [ask(reference, fault, stream=True).text.endswith("data: [DONE]\n\n")]
+    with httpx.Client(headers=HEADERS) as leaver, leaver.stream("POST", url, json=body) as leaves:
+        next(leaves.iter_raw())
+    time.sleep(0.05)
+    whole += [ask(reference, fault, stream=True).text.endswith("data: [DONE]\n\n") for _ in range(2)]
+
+    assert whole == [True, False, True]

@@ -11,9 +11,9 @@ what they act on:
 =================  ==========================================================================================
 refusals           `accept` (leave rules out), `let_through`, `refuse` (one more reason), `limit` (429, 402,
 503),
-                   `remap` (other status, code, message, retryable, param, headers)
+                   `remap` (other status, code, message, retryable, param, headers), `told_in_stream`
 JSON documents     `put`, `drop` (at a pointer, ``*`` for each item), `document` (another one), `usage`;
-                   at COMPLETION, ENVELOPE, DOCUMENT or SHOWN_USAGE
+                   at COMPLETION, ENVELOPE, DOCUMENT, SHOWN_USAGE, or ASKED: the request's own body
 a stream's events  `put_in`, `drop_in` (in chunks of some kinds), `without`, `insert`, `events` (anything)
 a reply's bytes    `header`, `answer_status`, `body`, `rewrite`, `splits`, `coalesced`, `held_back`, `later`,
                    `ends` (cut, reset, hang, deaf, at any frame), `frames` and `reply` (anything)

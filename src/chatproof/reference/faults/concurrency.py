@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from ..call import Call, Made
+from ..call import Call
 from ..changes import ends, events, reply, with_data
 from ..conditions import STREAM, SUCCEEDED, When, crowded
 from ..model import Answer, Prompt, answer
@@ -54,14 +55,17 @@ _TWINS = (
 
 
 def _neighbour(call: Call) -> Call | None:
-    """The stream that began last before this one and is still under way."""
-    others = [one for one in call.world.calls if one is not call and one.stream and one.raw != call.raw]
-    return others[-1] if others else None
+    """The last stream before this one that is under way and differs in its messages only."""
 
+    def others(one: Call) -> dict[str, Any]:
+        return {name: value for name, value in one.fields.items() if name != "messages"}
 
-def _made_by_neighbour(call: Call) -> Made | None:
-    others = [one.rendered for one in call.world.calls if one is not call and one.stream and one.rendered]
-    return others[-1] if others else None
+    alike = (
+        one
+        for one in reversed(call.world.calls)
+        if one is not call and one.stream and one.raw != call.raw and others(one) == others(call)
+    )
+    return next(alike, None)
 
 
 def _swapped(call: Call, found: Answer) -> Answer:
@@ -70,14 +74,14 @@ def _swapped(call: Call, found: Answer) -> Answer:
 
 
 def _shared_id(call: Call, identity: Identity) -> Identity:
-    made = call.world.memory.get("last id")
-    call.world.memory["last id"] = identity.id
-    return replace(identity, id=made or identity.id)
+    other = _neighbour(call)
+    return replace(identity, id=other.rendered.identity.id) if other and other.rendered else identity
 
 
 def _overheard(call: Call, chunks: tuple[Chunk, ...]) -> Iterable[Chunk]:
     """The neighbour's text is spliced in before this stream's own."""
-    made = _made_by_neighbour(call)
+    other = _neighbour(call)
+    made = other.rendered if other else None
     spliced = False
     for chunk in chunks:
         if made is not None and chunk.carries is Carries.CONTENT and not spliced:
@@ -99,15 +103,15 @@ _MIXED = (
     ),
     Fault(
         "answers-swapped",
-        "With eight calls at once a stream gets the answer to its neighbour's prompt.",
+        "With four calls at once a stream gets the answer to its neighbour's prompt.",
         fails("STR-17"),
-        (Change(ANSWER, _swapped, STREAM & crowded(8)),),
+        (Change(ANSWER, _swapped, STREAM & crowded(4)),),
     ),
     Fault(
         "ids-shared-in-crowd",
-        "With eight calls at once streams share their ids.",
+        "With four calls at once streams share their ids.",
         fails("STR-17", "RSP-02"),
-        (Change(IDENTITY, _shared_id, STREAM & crowded(8)),),
+        (Change(IDENTITY, _shared_id, STREAM & crowded(4)),),
     ),
 )
 

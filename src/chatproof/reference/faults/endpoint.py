@@ -282,6 +282,12 @@ _AUTHENTICATION = (
         warns("AUT-04"),
         (Change(PROBLEM, _parsed_first),),
     ),
+    Fault(
+        "streams-validated-before-auth",
+        "The body of a streaming request is validated before the key is looked at.",
+        warns("AUT-04"),
+        (Change(PROBLEM, _validated_first, STREAM),),
+    ),
     Fault("revoked-key-works", "A revoked key is served.", fails("AUT-05"), (accept("revoked_key"),)),
     Fault(
         "revoked-key-streams",

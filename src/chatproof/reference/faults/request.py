@@ -164,6 +164,18 @@ _SHAPES = (
     ),
 )
 
+_SECOND_TURN = Fault(
+    "second-turn-refused",
+    "A conversation with a second user message is refused.",
+    fails("REQ-05"),
+    (
+        refuse(
+            invalid("Only one user message is supported.", "/messages"),
+            roles("two turns of the user", lambda some: some.count("user") > 1),
+        ),
+    ),
+)
+
 _SWITCHES = (
     Fault(
         "stream-false-streams",
@@ -433,4 +445,4 @@ _NON_ASCII = (
     ),
 )
 
-FAULTS = (*_SHAPES, *_SWITCHES, *_MODEL, *_CAP, *_BODY, *_OPTIONS, *_NON_ASCII)
+FAULTS = (*_SHAPES, _SECOND_TURN, *_SWITCHES, *_MODEL, *_CAP, *_BODY, *_OPTIONS, *_NON_ASCII)

@@ -223,6 +223,10 @@ def _total_is_completion(call: Call, document: Json) -> Json:
     return document
 
 
+def _capped_prompt(call: Call, counts: Usage) -> Usage:
+    return replace(counts, prompt=min(counts.prompt, 12))
+
+
 _USAGE = (
     Fault(
         "total-is-completion",
@@ -266,6 +270,18 @@ _USAGE = (
         "Prompt tokens are counted by messages, whatever their length.",
         fails("RSP-09"),
         (Change(USAGE, _no_prompt_growth),),
+    ),
+    Fault(
+        "prompt-count-capped",
+        "Prompt tokens are counted up to 12.",
+        fails("RSP-09"),
+        (Change(USAGE, _capped_prompt),),
+    ),
+    Fault(
+        "non-ascii-completion-not-counted",
+        "Completion tokens are not counted where the prompt has non-ASCII text.",
+        fails("RSP-09"),
+        (Change(USAGE, _no_completion, NON_ASCII),),
     ),
     Fault(
         "completion-not-counted",

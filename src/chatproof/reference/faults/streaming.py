@@ -597,6 +597,14 @@ _USAGE = (
 )
 
 
+_UNASKED_BARE = Fault(
+    "unasked-usage-without-choices",
+    "A usage chunk comes unasked, and has no choices.",
+    fails("STR-04") | warns("STR-13"),
+    (events(_unasked(lambda total: total), ~INCLUDE_USAGE), drop_in([USAGE], "/choices", ~INCLUDE_USAGE)),
+)
+
+
 def _usage_first(chunks: tuple[Chunk, ...]) -> Iterable[Chunk]:
     usage = [chunk for chunk in chunks if chunk.carries is USAGE]
     return (*usage, *(chunk for chunk in chunks if chunk.carries is not USAGE))
@@ -686,6 +694,7 @@ FAULTS = (
     *_TIME,
     *_ERRORS,
     *_USAGE,
+    _UNASKED_BARE,
     *_FORMAT,
     *_TRANSFER,
 )
