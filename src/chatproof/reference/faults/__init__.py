@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ..vocabulary import by_name
-from . import concurrency, endpoint, request, response, sampling, streaming
+from . import authentication, chunks, concurrency, endpoint, request, response, sampling, streaming, values
 
 FAULTS = by_name(
     endpoint.FAULTS,
+    authentication.FAULTS,
     request.FAULTS,
+    values.FAULTS,
     sampling.FAULTS,
     response.FAULTS,
     streaming.FAULTS,
+    chunks.FAULTS,
     concurrency.FAULTS,
 )
