@@ -70,8 +70,8 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
             adjusted = _ms(figure["adjusted"]["p95_s"])
             lines.append(f"  {name:<5} {shown}  (adjusted p95 {adjusted}; n {figure['n']}, {figure['clock']} clock)")
     rate = section["rate"]
-    asked = f"asked {rate['asked_per_s']:.4g}/s, " if rate["asked_per_s"] else ""
-    lines.append(f"  {asked}achieved {_number(rate['achieved_per_s'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
+    asked = f"asked {rate['asked']:.4g}/s, " if rate["asked_per_s"] else ""
+    lines.append(f"  {asked}achieved {_number(rate['achieved'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
     for step in section.get("capacity", {"steps": []})["steps"]:
         shown = "  ".join(f"{name} {_ms(value)}" for name, value in step.items() if name[-2:] == "_s" and "_p" in name and name != "rate_per_s")
         lines.append(f"  step {step['rate_per_s']:.4g}/s: {step['outcome']}, {step['requests']} requests  {shown}")

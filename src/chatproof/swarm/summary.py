@@ -14,6 +14,7 @@ from chatproof.metrics.drift import drift, over_time
 from chatproof.metrics.figures import figures
 from chatproof.metrics.measures import clock_of, endings, lag, spent
 from chatproof.metrics.percentiles import Sample, sample_figure
+from chatproof.metrics.series import series
 from chatproof.metrics.slo import Judged, Judgement, NotMeasured, judge, overall, slo_report
 from chatproof.metrics.terms import Term
 from chatproof.metrics.throughput import bunching, per_second, throughput
@@ -60,8 +61,8 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         "metrics": figures(rows),
         "streams": {"total": len(rows), **endings(rows)},
         "rate": {
-            "asked_per_s": ended.asked_per_s,
-            "achieved_per_s": _per_s(sum(row.intended_ns < window for row in rows), ended.seconds),
+            "asked": ended.asked_per_s,
+            "achieved": _per_s(sum(row.intended_ns < window for row in rows), ended.seconds),
             "tokens_per_s": rates.tokens_per_s,
             "events_per_s": rates.events_per_s,
             "streams_per_s": rates.streams_per_s,
@@ -72,6 +73,7 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         },
         "bunching": asdict(bunching(rows)),
         "over_time": _over_time(rows, window),
+        "series": series(rows, window),
         "by_scenario": _by_scenario(rows),
         "cost": {
             "credits": str(credits),
