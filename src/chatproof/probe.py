@@ -204,8 +204,14 @@ class Talk:
             raise NotObserved(f"the positive control was not answered 200: {told(answer)}")
         return answer
 
-    def accepted(self, ask: Callable[[], Answer], what: str) -> Answer:
-        """The answer to a request that must be accepted: 200, else a violation; noise is tried once more."""
+    def accepted(
+        self, ask: Callable[[], Answer], what: str, *, beside: Callable[[], Answer] | None = None
+    ) -> Answer:
+        """The answer to a request that must be accepted: 200, else a violation; noise is tried once more.
+
+        `beside` asks the same without the point in question: where that is refused too, the point is not why, the
+        refusal is another clause's to judge, and is given back as it is.
+        """
         answer = ask()
         if answer.status == 200:
             return answer
@@ -216,6 +222,8 @@ class Talk:
             self.control(stream=answer.asked_stream)
         if noise(answer):
             raise NotObserved(told(answer))
+        if beside is not None and beside().status != 200:
+            return answer
         raise Violation(f"200: {what}", told(answer), answer)
 
     def refused(
@@ -280,6 +288,11 @@ def noise(answer: Answer) -> bool:
     """Whether an answer says nothing of the request: rate limit, passing unavailability, no answer in time."""
     quiet = (Transfer.TIMED_OUT, Transfer.REFUSED, Transfer.STALLED)
     return answer.status in (429, 503) or (answer.status is None and answer.exchange.transfer in quiet)
+
+
+def arrived(answer: Answer) -> bool:
+    """Whether a success came to its end: the transfer's, or `[DONE]` before that broke; how it ended is not asked."""
+    return answer.status == 200 and answer.error is None and (answer.whole or bool(answer.dones))
 
 
 def told(answer: Answer) -> str:

@@ -1,0 +1,96 @@
+"""Many streams at once (STR-17, STR-18): none sees another's text, none suffers when others hang up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chatproof.answer import Answer
+from chatproof.probe import Talk, Violation, arrived, told, user
+from chatproof.record import Transfer
+from chatproof.verdict import NotObserved
+
+WITH_USAGE: Any = {"stream": True, "stream_options": {"include_usage": True}}
+CROWD = 16
+AFTER_EVENTS = 4  # a client leaves when it has seen so many: the role, and some tokens
+
+
+def prepared(talk: Talk, step: str, prompt: str, **request: Any) -> Callable[[], Answer]:
+    """A stream to be asked for later; its nonces are drawn now, since threads would draw them in any order."""
+    leave = request.pop("leave", None)
+    body, key = talk.body(stream=True, messages=[user(prompt)], **request), talk.nonce()
+    return lambda: talk.chat(body, step=step, key=key, leave=leave)
+
+
+@pytest.mark.clause("STR-17")
+def test_concurrent_streams_do_not_mix(talk: Talk) -> None:
+    """Sixteen streams at once, each with nonces of its own to repeat; ids and nonces are judged over all streams."""
+    prompts = [f'Repeat exactly: "{" ".join(talk.nonce() for _ in range(3))}"' for _ in range(CROWD)]
+    calls = [prepared(talk, f"stream-{n:02}", text, max_tokens=48) for n, text in enumerate(prompts, 1)]
+    answers = talk.together(calls)
+
+    others = [answer for answer in answers if not arrived(answer)]
+    if others:
+        raise NotObserved(
+            f"{len(others)} of {CROWD} streams at once did not come to their end: {told(others[0])}"
+        )
+
+
+def gone(body: bytes) -> bool:
+    """Whether a client that does not stay has seen enough."""
+    return body.count(b"data:") >= AFTER_EVENTS
+
+
+def crowd(talk: Talk, name: str, *, leaving: bool) -> tuple[list[Answer], list[Answer]]:
+    """Sixteen streams at once, of which every other one hangs up if they are leaving, and the next two requests.
+
+    The streams that hang up, and all the others.
+    """
+    calls = []
+    for n in range(1, CROWD + 1):
+        leave = gone if leaving and n % 2 else None
+        prompt = f"{talk.nonce()}: ignore this code. Count from 1 to 40, with a space between the numbers."
+        calls.append(prepared(talk, f"{name}-{n:02}", prompt, max_tokens=64, leave=leave))
+    answers = talk.together(calls)
+    after = [talk.chat(step=f"{name}-next"), talk.chat(step=f"{name}-next-stream", **WITH_USAGE)]
+    return answers[::2], [*answers[1::2], *after]
+
+
+@pytest.mark.clause("STR-18")
+def test_hang_ups_harm_nobody(talk: Talk) -> None:
+    """Clients hang up mid-stream: the streams beside them come to their end, and so do the next requests.
+
+    What broke is asked for again, first with nobody leaving: what breaks then too is not the fault of those who leave.
+    """
+    leavers, others = crowd(talk, "first", leaving=True)
+    if not any(broken(answer) for answer in others):
+        if not any(answer.exchange.transfer is Transfer.LEFT for answer in leavers):
+            raise NotObserved("every stream had come to its end before its client could leave")
+        return
+    _, staying = crowd(talk, "staying", leaving=False)
+    if not any(arrived(answer) for answer in staying):
+        raise NotObserved(f"streams break even where nobody leaves: {told(staying[0])}")
+    _, again = crowd(talk, "second", leaving=True)
+    if any(answer.status in (401, 429, 503) for answer in (*others, *staying, *again)):
+        raise NotObserved("not all of sixteen streams at once were let in")
+    harmed = [
+        [
+            answer
+            for answer, usual in zip(answers, staying, strict=True)
+            if broken(answer) and not broken(usual)
+        ]
+        for answers in (others, again)
+    ]
+
+    if all(harmed):
+        first = harmed[1][0]
+        where = "a stream beside them" if first in again[: CROWD // 2] else "the next request"
+        actual = f"{first.ending}: {told(first)}"
+        raise Violation(f"{where} to come to its end when clients hang up", actual, first)
+
+
+def broken(answer: Answer) -> bool:
+    """Whether something of an answer is missing."""
+    return not arrived(answer) or (answer.asked_stream and not answer.dones)
