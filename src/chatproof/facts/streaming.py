@@ -30,9 +30,9 @@ def chunked(a: Answer) -> bool:
     return a.is_stream and bool(a.chunks)
 
 
-def whole(a: Answer) -> bool:
-    """Whether an event stream came to the end of its transfer and reported no error."""
-    return a.is_stream and a.whole and a.stream_error is None
+def ended(a: Answer) -> bool:
+    """Whether an event stream reported no error and came to its end: the transfer's, or `[DONE]` before that broke."""
+    return a.is_stream and a.stream_error is None and (a.whole or bool(a.dones))
 
 
 def done(a: Answer) -> bool:
@@ -53,7 +53,7 @@ def finished(a: Answer) -> bool:
 
 def asked_for_usage(a: Answer) -> bool:
     """Whether usage was asked for and the stream came to its end without an error."""
-    return whole(a) and a.asked_usage
+    return ended(a) and a.asked_usage
 
 
 def unasked_usage(a: Answer) -> bool:
@@ -79,7 +79,7 @@ def stream_is_labelled(a: Answer, terms: Terms) -> Iterator[Problem]:
         )
 
 
-@fact("STR-02", of=whole, cheap=True)
+@fact("STR-02", of=ended, cheap=True)
 def ends_with_done(a: Answer, terms: Terms) -> Iterator[Problem]:
     """`[DONE]` comes exactly once, as an event that is terminated by its blank line."""
     last = a.stream.events[-1].end if a.stream.events else 0
@@ -149,7 +149,7 @@ def envelope_is_constant(a: Answer, terms: Terms) -> Iterator[Problem]:
         yield problem("the id of the model that handled the call", "auto")
 
 
-@fact("STR-06", of=whole)
+@fact("STR-06", of=ended)
 def each_choice_finishes_once(a: Answer, terms: Terms) -> Iterator[Problem]:
     """Each choice gets one finish_reason, no content after it, and never an empty string for one."""
     seen = {repr(piece.index): piece.index for piece in a.pieces} or {"0": 0}
@@ -240,13 +240,16 @@ def unasked_usage_is_well_formed(a: Answer, terms: Terms) -> Iterable[Problem]:
 
 
 @fact("STR-14", of=stream)
-def bytes_are_utf8(a: Answer, terms: Terms) -> Iterator[Problem]:
-    """Every line and event is valid UTF-8."""
+def body_is_an_event_stream(a: Answer, terms: Terms) -> Iterator[Problem]:
+    """Every line and event is valid UTF-8, and not all lines are of fields that the format does not know."""
     for wrong in a.stream.problems:
         if a.whole or wrong.offset < len(a.body) - 4:
             yield problem(
                 "valid UTF-8 in every event", f"{wrong.what} at byte {wrong.offset}", at=_around(wrong.offset)
             )
+    if not a.stream.events and "unknown_field" in a.stream.oddities:
+        shows = a.body[:80].decode("utf-8", "backslashreplace")
+        yield problem("data lines, as the event-stream format has them", shows, at=(0, min(80, len(a.body))))
 
 
 def _around(offset: int) -> tuple[int, int]:
