@@ -43,4 +43,6 @@ def retry_after_s(answer: Answer) -> float:
         until = parsedate_to_datetime(said)
     except ValueError:
         return 0.0
-    return max(0.0, until.timestamp() - answer.exchange.wall_ns / NS)
+    exchange = answer.exchange
+    ended_ns = exchange.wall_ns + exchange.ended_ns - exchange.started_ns
+    return max(0.0, until.timestamp() - ended_ns / NS)
