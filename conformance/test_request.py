@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from chatproof.answer import Answer
 from chatproof.evidence import json_body
 from chatproof.probe import ABSENT, PUBLIC_CODES, Talk, Violation, noise, told, user
 from chatproof.verdict import NotObserved
 
 TEXT = "Say hello."
 SYSTEM = {"role": "system", "content": "Answer in one word."}
+STREAMED = (pytest.param(ABSENT, id="unstreamed"), pytest.param(True, id="streamed"))
 CONTENT_SHAPES = {"missing": ABSENT, "number": 5, "object": {"text": TEXT}}
 
 
@@ -73,11 +75,17 @@ def test_message_has_content(talk: Talk, role: str, shape: str) -> None:
 @pytest.mark.clause("REQ-04")
 @pytest.mark.parametrize("role", ["user", "system"])
 def test_content_may_be_parts(talk: Talk, role: str) -> None:
-    """Content as an array of text parts is as good as a string."""
-    parts = {"role": role, "content": [{"type": "text", "text": TEXT}]}
-    messages = [parts] if role == "user" else [parts, user(TEXT)]
+    """Content as an array of text parts is as good as a string; where that is refused too, parts are not why."""
 
-    talk.accepted(lambda: talk.chat(messages=messages), f"{role} content as an array of one text part")
+    def ask(content: object) -> Answer:
+        said = {"role": role, "content": content}
+        return talk.chat(messages=[said] if role == "user" else [said, user(TEXT)])
+
+    talk.accepted(
+        lambda: ask([{"type": "text", "text": TEXT}]),
+        f"{role} content as an array of one text part",
+        beside=lambda: ask(TEXT),
+    )
 
 
 @pytest.mark.clause("REQ-05")
@@ -112,17 +120,19 @@ def test_stream_is_no_string(talk: Talk, stream: str) -> None:
 
 
 @pytest.mark.clause("REQ-07")
-def test_auto_is_a_model(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_auto_is_a_model(talk: Talk, stream: object) -> None:
     """`auto` leaves the choice of the model to the deployment."""
-    talk.accepted(lambda: talk.chat(model="auto"), 'model "auto"')
+    talk.accepted(lambda: talk.chat(model="auto", stream=stream), 'model "auto"')
 
 
 @pytest.mark.clause("REQ-08")
-def test_unknown_model_is_refused(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_unknown_model_is_refused(talk: Talk, stream: object) -> None:
     """A model that nobody offers is refused as the target file says: by status, and by code where it names one."""
     allowed = talk.settings.unknown_model_refusals
     statuses = tuple(status for status, _ in allowed)
-    body = talk.body(model=f"no-such-model-{talk.nonce()}")
+    body = talk.body(model=f"no-such-model-{talk.nonce()}", stream=stream)
     answer = talk.chat(body, expected=statuses)
     if answer.status not in statuses and (noise(answer) or (answer.status or 0) >= 500):
         answer = talk.chat(body, expected=statuses)
@@ -136,9 +146,10 @@ def test_unknown_model_is_refused(talk: Talk) -> None:
 
 
 @pytest.mark.clause("REQ-11")
-def test_unknown_field_is_no_harm(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_unknown_field_is_no_harm(talk: Talk, stream: object) -> None:
     """A top-level field that the deployment does not know does not make the request invalid."""
-    talk.accepted(lambda: talk.chat(x_unknown_to_all={"a": 1}), "an unknown extra field")
+    talk.accepted(lambda: talk.chat(x_unknown_to_all={"a": 1}, stream=stream), "an unknown extra field")
 
 
 def _whole(talk: Talk) -> bytes:
@@ -159,8 +170,11 @@ NOT_JSON_OBJECTS: dict[str, Callable[[Talk], bytes]] = {
 @pytest.mark.clause("REQ-12")
 @pytest.mark.parametrize("form", NOT_JSON_OBJECTS)
 def test_body_is_a_json_object(talk: Talk, form: str) -> None:
-    """A body that is not JSON, or JSON but no object, is an invalid request and no crash."""
-    talk.refused(lambda: talk.chat(NOT_JSON_OBJECTS[form](talk)), f"a body that is {form}")
+    """A body that is not JSON, or JSON but no object, is an invalid request and no crash: it gets the envelope."""
+    answer = talk.refused(lambda: talk.chat(NOT_JSON_OBJECTS[form](talk)), f"a body that is {form}")
+
+    if answer.error is None:
+        raise Violation(f"the error envelope: a body that is {form}", told(answer), answer)
 
 
 OPTIONAL_FIELDS: dict[str, dict[str, Any]] = {

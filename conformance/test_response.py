@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatproof.answer import SUBSTANCE, Answer
-from chatproof.probe import Talk, Violation, user
+from chatproof.probe import Talk, Violation, noise, told, user
 from chatproof.verdict import NotObserved, Untestable
 
 WORDS = "the quick brown fox jumps over the lazy dog and runs on " * 12
@@ -41,9 +41,13 @@ def longer(talk: Talk, where: str) -> list[dict[str, Any]]:
 @pytest.mark.clause("RSP-09")
 @pytest.mark.parametrize("where", ["message", "conversation"])
 def test_prompt_tokens_grow(talk: Talk, where: str) -> None:
-    """A prompt that is longer by a hundred words counts more tokens."""
+    """A prompt that is longer by a hundred words counts more tokens; a refused one is other clauses' to judge."""
     short = talk.control()
-    long = talk.accepted(lambda: talk.chat(messages=longer(talk, where)), "a longer prompt")
+    long = talk.chat(messages=longer(talk, where))
+    if noise(long) or (long.status != 200 and where == "message"):
+        raise NotObserved(told(long))
+    if long.status != 200:
+        return
     fewer, more = short.count("prompt_tokens"), long.count("prompt_tokens")
 
     if fewer is None or more is None:

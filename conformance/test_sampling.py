@@ -8,7 +8,7 @@ import pytest
 
 from chatproof.answer import Answer
 from chatproof.evidence import json_body
-from chatproof.probe import Talk, told
+from chatproof.probe import Talk, Violation, told
 
 WRONG_TYPES = {"string": "0.5", "boolean": True, "array": [0.5], "object": {}}
 BOTH: dict[str, Any] = {"temperature": 0.7, "top_p": 0.9}
@@ -27,15 +27,16 @@ STILL_BOTH: dict[str, dict[str, Any]] = {  # 0 and 1 are values, and so are Open
 
 def accepted(talk: Talk, **fields: Any) -> None:
     """Judge that a request with these fields is answered."""
-    talk.accepted(lambda: talk.chat(**fields), _said(fields))
+    talk.accepted(lambda: talk.chat(**fields), said(fields))
 
 
 def refused(talk: Talk, **fields: Any) -> None:
     """Judge that a request with these fields is invalid."""
-    talk.refused(lambda: talk.chat(**fields), _said(fields))
+    talk.refused(lambda: talk.chat(**fields), said(fields))
 
 
-def _said(fields: dict[str, Any]) -> str:
+def said(fields: dict[str, Any]) -> str:
+    """Fields as a finding shows them."""
     return json_body(fields).decode()
 
 
@@ -46,7 +47,7 @@ def exclusive(talk: Talk) -> bool:
 
 def note(talk: Talk, answer: Answer, fields: dict[str, Any]) -> None:
     """Record what a deployment that accepts both makes of them."""
-    talk.notes.append(f"{_said(fields)}: {told(answer)}")
+    talk.notes.append(f"{said(fields)}: {told(answer)}")
 
 
 @pytest.mark.clause("SMP-01")
@@ -103,8 +104,11 @@ def test_both_are_invalid(talk: Talk) -> None:
 @pytest.mark.clause("SMP-07")
 @pytest.mark.parametrize("pair", ALONE)
 def test_null_is_absent(talk: Talk, pair: str) -> None:
-    """A field that is null does not count beside the other."""
-    accepted(talk, **ALONE[pair])
+    """A field that is null does not count beside the other; where that one alone is refused, null is not why."""
+    fields = ALONE[pair]
+    alone = {name: value for name, value in fields.items() if value is not None}
+
+    talk.accepted(lambda: talk.chat(**fields), said(fields), beside=lambda: talk.chat(**alone))
 
 
 @pytest.mark.clause("SMP-07")
@@ -116,19 +120,38 @@ def test_zero_and_one_are_values(talk: Talk, pair: str) -> None:
 
 
 @pytest.mark.clause("SMP-08")
-@pytest.mark.parametrize(
-    "pair", [BOTH, STILL_BOTH["temperature 0, top_p 1"]], ids=["both", "temperature 0, top_p 1"]
-)
-def test_both_are_invalid_in_a_stream(talk: Talk, pair: dict[str, Any]) -> None:
-    """A stream does not begin with both fields: the refusal is an ordinary one, before any event."""
-    if exclusive(talk):
-        refused(talk, stream=True, **pair)
-    else:
-        note(talk, talk.chat(stream=True, **pair), pair)
+def test_both_are_invalid_in_a_stream(talk: Talk) -> None:
+    """A stream does not begin with both fields: the refusal is an envelope, before any event."""
+    if not exclusive(talk):
+        return note(talk, talk.chat(stream=True, **BOTH), BOTH)
+    answer = talk.refused(lambda: talk.chat(stream=True, **BOTH), f"{said(BOTH)} with stream: true")
+
+    if answer.error is None:
+        raise Violation("the error envelope before any stream", told(answer), answer)
+    return None
 
 
 @pytest.mark.clause("SMP-08")
 @pytest.mark.parametrize("pair", ALONE)
 def test_null_is_absent_in_a_stream(talk: Talk, pair: str) -> None:
-    """A stream begins where one of the two fields is null."""
-    accepted(talk, stream=True, **ALONE[pair])
+    """Null is absent in a stream too; where it is not without one, that is SMP-07's to judge."""
+    fields = ALONE[pair]
+
+    talk.accepted(
+        lambda: talk.chat(stream=True, **fields),
+        f"{said(fields)} with stream: true",
+        beside=lambda: talk.chat(**fields),
+    )
+
+
+@pytest.mark.clause("SMP-08")
+def test_zero_and_one_are_values_in_a_stream(talk: Talk) -> None:
+    """0 and 1 are values in a stream too; where they are not without one, that is SMP-07's to judge."""
+    fields = STILL_BOTH["temperature 0, top_p 1"]
+    if not exclusive(talk):
+        return
+    try:
+        refused(talk, stream=True, **fields)
+    except Violation:
+        if talk.chat(**fields).status != 200:
+            raise

@@ -233,8 +233,8 @@ class Answer:
 
     @property
     def is_sync(self) -> bool:
-        """Whether this is a 200 answer to a chat request that did not ask for a stream."""
-        return self.is_chat and self.status == 200 and not self.asked_stream
+        """Whether this is a 200 answer to a chat request that asked for no stream, nor for anything like one."""
+        return self.is_chat and self.status == 200 and not self.asked.get("stream")
 
     @cached_property
     def stream(self) -> sse.Stream:
