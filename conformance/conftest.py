@@ -290,13 +290,6 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 _CONTROLLER: dict[str, State] = {}
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell whoever runs us how many probes there are."""
-    state = session.config.stash[STATE]
-    if state.conductor:
-        state.conductor.collected(len(session.items))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     """Run the probes; then judge every exchange and show each clause that facts decide as a row of its own."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -20,7 +20,7 @@ from chatproof.target import Target, folder
 
 @dataclass(eq=False)
 class Conductor:
-    """A pytest plugin that carries a settled target in and the judged run out."""
+    """A pytest plugin that carries a settled target in and the judged run out, and sees that no probe is lost."""
 
     target: Target
     seed: int
@@ -29,14 +29,36 @@ class Conductor:
     on_report: Callable[[ProbeReport], None] = lambda report: None
     judged: Judged | None = field(default=None, init=False)
     interrupted: bool = field(default=False, init=False)
+    due: set[str] = field(default_factory=set, init=False)  # probes that have not come to their end
+    lost: list[str] = field(default_factory=list, init=False)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell Ctrl-C from pytest's own ways to stop, which it reports by the same hook."""
         self.interrupted = type(excinfo.value) is KeyboardInterrupt
 
-    def collected(self, count: int) -> None:
-        """Called once with the number of probes (by each worker's controller)."""
-        self.on_count(count)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the probes to come; a controller of workers has none of its own."""
+        self._collected(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note the probes to come; each worker has them all."""
+        if not self.due:
+            self._collected(ids)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected: with workers pytest runs the rest."""
+        if report.failed:
+            self.lost.append(f"{report.nodeid} cannot be collected: {report.longreprtext}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a probe off the list; that of a worker which crashed has no last phase."""
+        if report.when == "teardown":
+            self.due.discard(report.nodeid)
+
+    def _collected(self, ids: Iterable[str]) -> None:
+        self.due |= set(ids)
+        self.on_count(len(self.due))
 
     def heard(self, report: ProbeReport) -> None:
         """Called with each probe's report."""
@@ -63,9 +85,13 @@ def check(conductor: Conductor, *, jobs: int = 1, select: Sequence[str] = ()) ->
         if conductor.judged is None:
             raise KeyboardInterrupt
         return replace(conductor.judged, interrupted=True)
-    if conductor.judged is None or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise CheckFailed(f"pytest ended with {code!r} instead of a judged run:\n{said.getvalue()}")
-    return conductor.judged
+    judged = conductor.judged
+    lost = [*conductor.lost, *(judged.broken if judged else ())]
+    lost += [f"{probe} did not come to its end" for probe in sorted(conductor.due)]
+    if judged is None or lost or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        reasons = lost or [f"pytest ended with {code!r}:", said.getvalue()]
+        raise CheckFailed("\n".join(["not every probe was run", *reasons]))
+    return judged
 
 
 @contextlib.contextmanager

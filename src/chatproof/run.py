@@ -60,11 +60,15 @@ def tariff_of(model: Model) -> Tariff:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """All that a run saw: a row a clause, and the exchanges it made; less than all where it was interrupted."""
+    """All that a run saw: a row a clause, and the exchanges it made.
+
+    It is less than all where the run was interrupted, or where `broken` says how something of ours was lost.
+    """
 
     rows: tuple[ClauseRow, ...]
     exchanges: tuple[Exchange, ...]
     reports: tuple[ProbeReport, ...]
+    broken: tuple[str, ...] = ()
     interrupted: bool = False
 
 
@@ -85,7 +89,7 @@ def judge(
     seen["STR-19"] = seen.get("STR-19", Seen()) + Seen(notes=_told(facts.oddities(answers)))
     accepted = Accepted(deviations=target.deviations, waivers=target.waives, today=today)
     rows = tuple(row_of(clause, seen.get(clause.id, Seen()), accepted) for clause in contract.clauses)
-    return Judged(rows, ordered, tuple(reports))
+    return Judged(rows, ordered, tuple(reports), tuple(broken))
 
 
 def seen_by_facts(contract: Contract, terms: Terms, answers: Sequence[Answer]) -> dict[str, Seen]:
