@@ -48,7 +48,9 @@ def environment(key: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def started(scenario: str, *options: str, report: Path, key: str | None = None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    scenario: str, *options: str, report: Path, key: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A run that goes on; whatever it leaves is ended with the block."""
     process = subprocess.Popen(
         words(scenario, "--report", str(report), *options),

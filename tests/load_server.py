@@ -26,7 +26,13 @@ def event(content: str | None = None, **more: object) -> bytes:
     """One chunk event; without content an empty delta."""
     delta = {} if content is None else {"content": content}
     choice = {"index": 0, "delta": delta, "finish_reason": more.pop("finish", None)}
-    fields = {"id": "c1", "object": "chat.completion.chunk", "created": 1760000000, "model": "m", "choices": [choice]}
+    fields = {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "created": 1760000000,
+        "model": "m",
+        "choices": [choice],
+    }
     return b"data: " + json.dumps({**fields, **more}).encode() + b"\n\n"
 
 
@@ -44,7 +50,14 @@ def request(sock: socket.socket) -> bytes:
             return b""
         data += part
     head, _, body = data.partition(b"\r\n\r\n")
-    size = next((int(v) for k, _, v in (x.partition(b":") for x in head.split(b"\r\n")) if k.lower() == b"content-length"), 0)
+    size = next(
+        (
+            int(v)
+            for k, _, v in (x.partition(b":") for x in head.split(b"\r\n"))
+            if k.lower() == b"content-length"
+        ),
+        0,
+    )
     while len(body) < size:
         body += sock.recv(65536)
     return head + b"\r\n\r\n" + body

@@ -72,7 +72,10 @@ GOOD = {
     "connection close": HEAD + b"Connection: close\r\n\r\n" + BODY,
     "HTTP/1.0": HEAD.replace(b"1.1", b"1.0") + b"\r\n" + BODY,
     "100-continue": b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + chunk(BODY) + b"0\r\n\r\n",
-    "103 early hints": b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + CHUNKED + chunk(BODY) + b"0\r\n\r\n",
+    "103 early hints": b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    + CHUNKED
+    + chunk(BODY)
+    + b"0\r\n\r\n",
 }
 
 
@@ -139,10 +142,18 @@ BAD: dict[str, tuple[Handler, Transfer, str]] = {
     "an event of 100 MB": (once(CHUNKED, one_huge_event), Transfer.CAPPED, ""),
     "reset": (once(CHUNKED + chunk(event("a")), reset), Transfer.RESET, "reset"),
     "cut": (once(CHUNKED + chunk(event("a"))), Transfer.CUT, "announced end"),
-    "shorter than announced": (once(HEAD + b"Content-Length: 9999\r\n\r\n" + BODY), Transfer.CUT, "announced end"),
+    "shorter than announced": (
+        once(HEAD + b"Content-Length: 9999\r\n\r\n" + BODY),
+        Transfer.CUT,
+        "announced end",
+    ),
     "no HTTP": (once(b"SSH-2.0-OpenSSH_9.2\r\n"), Transfer.MALFORMED, ""),
     "bad chunk size": (once(CHUNKED + b"zz\r\n" + BODY), Transfer.MALFORMED, ""),
-    "endless headers": (once(b"HTTP/1.1 200 OK\r\n" + b"X: yyyyyyyyyy\r\n" * 20000), Transfer.MALFORMED, "headers"),
+    "endless headers": (
+        once(b"HTTP/1.1 200 OK\r\n" + b"X: yyyyyyyyyy\r\n" * 20000),
+        Transfer.MALFORMED,
+        "headers",
+    ),
 }
 
 
@@ -152,7 +163,7 @@ def test_every_bad_target_has_a_named_ending_in_time(engine: Engine, name: str) 
     handler, transfer, said = BAD[name]
     started = time.monotonic()
 
-    trip, fold = trip_to(engine, handler)
+    trip, _fold = trip_to(engine, handler)
 
     assert trip.transfer is transfer
     assert said in trip.detail
@@ -325,7 +336,9 @@ def test_first_content_is_stamped_when_it_came_however_late_the_client_is(engine
         busy.kill()
         channel.close()
 
-    errors = [fold.first_content_ns - at for fold, at in zip(folds, sent, strict=True) if fold.first_content_ns]
+    errors = [
+        fold.first_content_ns - at for fold, at in zip(folds, sent, strict=True) if fold.first_content_ns
+    ]
     assert len(errors) == 12
     assert min(errors) >= 0
     if trips[0].kernel_clock:
@@ -356,7 +369,7 @@ def test_a_proxy_from_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
 
-    with pytest.raises(EndpointError, match="add api.example to NO_PROXY"):
+    with pytest.raises(EndpointError, match=r"add api\.example to NO_PROXY"):
         refuse_proxy("https", "api.example", {"https": "http://proxy:3128"})
     monkeypatch.setenv("no_proxy", "api.example")
     refuse_proxy("https", "api.example", {"https": "http://proxy:3128"})

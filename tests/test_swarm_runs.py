@@ -66,7 +66,9 @@ def test_first_content_is_the_truths(measured: tuple[Run, list[dict[str, Any]]])
     found, log = measured
     epoch = found.load["epoch_monotonic_ns"]
     sent = {line["request_id"]: contents(line)[0] for line in log}
-    errors = sorted(row.first_content_ns + epoch - sent[row.stream_id] for row in found.rows if row.first_content_ns)
+    errors = sorted(
+        row.first_content_ns + epoch - sent[row.stream_id] for row in found.rows if row.first_content_ns
+    )
 
     assert len(errors) == len(found.rows) > 80
     assert errors[0] > -20_000
@@ -87,13 +89,19 @@ def test_ttft_p50_of_the_report_is_the_truths(measured: tuple[Run, list[dict[str
 
 
 def test_gaps_and_counts_are_the_truths(measured: tuple[Run, list[dict[str, Any]]]) -> None:
-    """Each stream has as many content events as were sent, gaps between all of them, and the tokens that were billed."""
+    """Each stream has as many content events as were sent, a gap between any two, and the tokens billed."""
     found, log = measured
     sent = {line["request_id"]: contents(line) for line in log}
     tokens = {line["request_id"]: line["completion_tokens"] for line in log}
-    spans = [abs((row.last_content_ns or 0) - (row.first_content_ns or 0) - (s[-1] - s[0])) for row in found.rows for s in [sent[row.stream_id]]]
+    spans = [
+        abs((row.last_content_ns or 0) - (row.first_content_ns or 0) - (s[-1] - s[0]))
+        for row in found.rows
+        for s in [sent[row.stream_id]]
+    ]
 
-    assert {row.stream_id: row.content_events for row in found.rows} == {name: len(at) for name, at in sent.items()}
+    assert {row.stream_id: row.content_events for row in found.rows} == {
+        name: len(at) for name, at in sent.items()
+    }
     assert {row.stream_id: row.completion_tokens for row in found.rows} == tokens
     assert sorted(spans)[int(len(spans) * 0.9)] < 5 * MS
     assert found.load["metrics"]["itl"]["n"] == sum(len(at) - 1 for at in sent.values())
@@ -105,8 +113,8 @@ def test_an_open_loop_offers_what_it_says(measured: tuple[Run, list[dict[str, An
     rate = found.load["rate"]
     starts = [row.started_ns - row.intended_ns for row in found.rows]
 
-    assert rate["asked_per_s"] == 25
-    assert rate["achieved_per_s"] == pytest.approx(25, rel=0.35)
+    assert rate["asked"] == 25
+    assert rate["achieved"] == pytest.approx(25, rel=0.35)
     assert min(starts) >= 0
     assert sorted(starts)[len(starts) // 2] < 5 * MS
     assert found.exit_code == 0, found.said
@@ -127,9 +135,22 @@ def test_every_stream_the_target_saw_is_in_the_report(
     assert len({row.worker for row in found.rows}) == processes
 
 
-def test_streams_that_outlast_the_drain_are_still_running(reference: Reference, log: Path, tmp_path: Path) -> None:
+def test_streams_that_outlast_the_drain_are_still_running(
+    reference: Reference, log: Path, tmp_path: Path
+) -> None:
     """What does not end in time is counted by that name, never dropped."""
-    options = ("-u", "5", "-t", "1s", "--host", reference.base_url, "--max-tokens", "2000", "--drain-s", "0.5")
+    options = (
+        "-u",
+        "5",
+        "-t",
+        "1s",
+        "--host",
+        reference.base_url,
+        "--max-tokens",
+        "2000",
+        "--drain-s",
+        "0.5",
+    )
     found = run("steady", *options, report=tmp_path, key=KEY)
 
     assert ids(found.rows) == ids(truth(log))
@@ -146,7 +167,9 @@ def test_a_killed_worker_makes_the_run_invalid_and_its_streams_are_named(
     with started("steady", *options, report=tmp_path, key=KEY) as process:
         while not log.exists() or log.stat().st_size < 1:
             time.sleep(0.05)
-        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+        children = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+        )
         workers = [int(line.split()[0]) for line in children.stdout.splitlines() if "steady.py" in line]
         os.kill(workers[0], signal.SIGKILL)
         found = ended(process, tmp_path)
@@ -154,7 +177,7 @@ def test_a_killed_worker_makes_the_run_invalid_and_its_streams_are_named(
     lost = [row for row in found.rows if row.ending is Ending.LOST]
     assert len(workers) == 2
     assert found.exit_code == 4
-    assert len(lost) == 4
+    assert 4 <= len(lost) <= 8  # four on their way, and what ended since the last report
     assert len({row.worker for row in lost}) == 1
     assert set(ids(truth(log))) <= set(ids(found.rows))
     assert "streams were lost" in found.said
@@ -187,7 +210,18 @@ def test_ctrl_c_reports_what_was_measured_within_two_seconds(
 def test_a_stop_file_ends_a_run(reference: Reference, tmp_path: Path) -> None:
     """A file that appears ends the run as its time would have."""
     stop = tmp_path / "stop"
-    options = ("-u", "3", "-t", "60s", "--host", reference.base_url, "--stop-file", str(stop), "--max-tokens", "20")
+    options = (
+        "-u",
+        "3",
+        "-t",
+        "60s",
+        "--host",
+        reference.base_url,
+        "--stop-file",
+        str(stop),
+        "--max-tokens",
+        "20",
+    )
     with started("steady", *options, report=tmp_path, key=KEY) as process:
         time.sleep(2.5)
         stop.touch()
@@ -217,10 +251,14 @@ def test_a_saturated_client_is_invalid_not_a_slow_target(tmp_path: Path) -> None
     assert found.load["slo"]["verdict"] == "fail"
 
 
-def test_a_violated_clause_fails_the_run_and_is_told_with_its_moment(reference: Reference, tmp_path: Path) -> None:
+def test_a_violated_clause_fails_the_run_and_is_told_with_its_moment(
+    reference: Reference, tmp_path: Path
+) -> None:
     """Load judges what it receives: a missing [DONE] is STR-02's violation, on every stream."""
     host = reference.base_url_of("no-done")
-    found = run("steady", "-u", "4", "-t", "2s", "--host", host, "--max-tokens", "20", report=tmp_path, key=KEY)
+    found = run(
+        "steady", "-u", "4", "-t", "2s", "--host", host, "--max-tokens", "20", report=tmp_path, key=KEY
+    )
     row = next(row for row in found.load["conformance"] if row["id"] == "STR-02")
 
     assert found.exit_code == 1
@@ -269,7 +307,10 @@ USAGE = {
     "an objective that is none": (("--slo", "ttft_p95=800"), "not understood"),
     "another machine without --yes": (("--host", "http://192.0.2.1/v1"), "add --yes"),
     "a target file that is not there": (("--target", "/nowhere.toml"), "cannot be read"),
-    "an objective on what is not measured": (("--slo", "ttft_p95<1s", "--stream-share", "0"), "no stream of this run"),
+    "an objective on what is not measured": (
+        ("--slo", "ttft_p95<1s", "--stream-share", "0"),
+        "no stream of this run",
+    ),
 }
 
 
@@ -277,7 +318,9 @@ USAGE = {
 def test_usage_errors_are_one_line_and_exit_2(name: str, tmp_path: Path) -> None:
     """A mistake is told in one line that says what to do, before any load where that is possible."""
     options, said = USAGE[name]
-    found = run("steady", "-u", "2", "-t", "1s", *options, report=tmp_path, key=KEY if "--host" in options else None)
+    found = run(
+        "steady", "-u", "2", "-t", "1s", *options, report=tmp_path, key=KEY if "--host" in options else None
+    )
 
     assert found.exit_code == 2, found.said
     assert said in found.said
@@ -298,7 +341,18 @@ def test_what_goes_to_another_machine_is_told_first(tmp_path: Path) -> None:
 def test_capacity_finds_what_the_reference_can_carry(tmp_path: Path) -> None:
     """With 4 answers at once of about 93 ms each it carries 43/s: the knee lies below, by no more than half."""
     with embedded(Latency(capacity=4)) as reference:
-        slow = ("--rate", "12", "--max-rate", "96", "--step-s", "3", "--slo", "ttft_p95<120ms", "--max-tokens", "20")
+        slow = (
+            "--rate",
+            "24",
+            "--max-rate",
+            "48",
+            "--step-s",
+            "2",
+            "--slo",
+            "ttft_p95<120ms",
+            "--max-tokens",
+            "20",
+        )
         found = run("capacity", *slow, "--host", reference.base_url, report=tmp_path, key=KEY, timeout=80)
 
     capacity = found.load["capacity"]
@@ -308,9 +362,23 @@ def test_capacity_finds_what_the_reference_can_carry(tmp_path: Path) -> None:
     assert [step["outcome"] for step in capacity["steps"]].count("fail") >= 1
 
 
-def test_neighbours_of_clients_that_hang_up_are_what_is_judged(reference: Reference, log: Path, tmp_path: Path) -> None:
+def test_neighbours_of_clients_that_hang_up_are_what_is_judged(
+    reference: Reference, log: Path, tmp_path: Path
+) -> None:
     """Who left is counted by that name, is in no percentile, and the target saw it leave."""
-    found = run("hangup", "-u", "8", "-t", "3s", "--host", reference.base_url, "--leave-share", "0.4", report=tmp_path, key=KEY)
+    found = run(
+        "hangup",
+        "-u",
+        "8",
+        "-t",
+        "3s",
+        "--host",
+        reference.base_url,
+        "--leave-share",
+        "0.4",
+        report=tmp_path,
+        key=KEY,
+    )
     left = {row.stream_id for row in found.rows if row.ending is Ending.LEFT}
     seen = {line["request_id"] for line in truth(log) if line["ending"] == "client_left"}
 

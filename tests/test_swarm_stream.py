@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -27,14 +28,20 @@ from chatproof.swarm.stream import StreamFold
 from chatproof.target import Target, parse_target, read_contract
 from tests.load_server import event, whole_stream
 
-STREAM = {"model": "m", "messages": [], "stream": True, "max_tokens": 64, "stream_options": {"include_usage": True}}
+STREAM = {
+    "model": "m",
+    "messages": [],
+    "stream": True,
+    "max_tokens": 64,
+    "stream_options": {"include_usage": True},
+}
 
 
 def folded(body: bytes, cuts: Sequence[int] = (), **made: int) -> StreamFold:
     """The fold of a body that came in reads cut at these places, a millisecond apart."""
     fold = StreamFold(**made)
     places = [0, *sorted({cut % (len(body) + 1) for cut in cuts}), len(body)]
-    for at, (start, end) in enumerate(zip(places, places[1:], strict=False)):
+    for at, (start, end) in enumerate(itertools.pairwise(places)):
         if end > start:
             fold.feed(1_000_000 * (at + 1), body[start:end])
     fold.close()
@@ -46,7 +53,7 @@ def answered(body: bytes, cuts: Sequence[int] = ()) -> Answer:
     places = [0, *sorted({cut % (len(body) + 1) for cut in cuts}), len(body)]
     reads = tuple(
         Read(1_000_000 * (at + 1), body[start:end])
-        for at, (start, end) in enumerate(zip(places, places[1:], strict=False))
+        for at, (start, end) in enumerate(itertools.pairwise(places))
         if end > start
     )
     asked = Request(method="POST", url="http://t/v1/chat/completions", body=json.dumps(STREAM).encode())
@@ -125,7 +132,7 @@ def test_the_fold_reads_what_conformance_reads(pieces: list[bytes], cuts: list[i
     assert fold.usage == answer.usage
     assert fold.error == (answer.stream_error.error if answer.stream_error else None)
     assert fold.bad_events == sum(not isinstance(chunk.value, dict) for chunk in answer.chunks)
-    gaps = [b - a for a, b in zip(contents, contents[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(contents)]
     assert fold.zero_gaps == sum(gap <= 0 for gap in gaps)
     assert fold.gaps.total == len(gaps)
 
@@ -187,7 +194,9 @@ def target(reference: Reference) -> Target:
     return parse_target(target_text(reference.base_url), name="t", beside=Path(), env={})
 
 
-def asked(engine: Engine, base_url: str, key: str, workload: Workload, name: str) -> tuple[Ask, Trip, Collector]:
+def asked(
+    engine: Engine, base_url: str, key: str, workload: Workload, name: str
+) -> tuple[Ask, Trip, Collector]:
     """One exchange of the load engine, its raw bytes kept."""
     endpoint = Endpoint.of(base_url)
     asker = Asker(endpoint, "MiniMax-M2.7", (("Authorization", f"Bearer {key}"),), (), seed=5)
@@ -212,7 +221,7 @@ def test_load_and_conformance_agree_on_every_fault_and_variation(
     terms = terms_of(target, read_contract())
     workload = Workload("w", 20, 16, stream)
     origin = Origin("t", "w0", "m", 0, 0)
-    different = []
+    different: list[tuple[object, ...]] = []
     endings = set()
 
     def one(name: str) -> tuple[Ask, Trip, Collector]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+
 import msgspec
 
 from chatproof.metrics.terms import Term, parse_terms, terms_of
 from chatproof.reference.embedded import target_text
 from chatproof.run import tariff_of
 from chatproof.swarm.ask import Workload
-from chatproof.swarm.endpoint import Endpoint
 from chatproof.target import Model, Target, load_target, parse_target
 
 

@@ -1,7 +1,7 @@
 """The master's part of a run: plan, collect, end in order, judge, write. One per locust master or local runner.
 
 The end of a run: workers are told to stop, streams drain, every worker sends its last report and waits until it is
-acknowledged, the verdict is made, and only then locust quits: quitting at once would lose the streams that take longest.
+acknowledged, the verdict is made, and only then locust quits: quitting at once would lose the longest streams.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from chatproof.swarm.arrivals import Leg, expected, total_seconds
 from chatproof.swarm.ask import Workload
 from chatproof.swarm.journal import decode
 from chatproof.swarm.ledger import Ledger, ready
+from chatproof.swarm.live import Live
 from chatproof.swarm.output import write_run
 from chatproof.swarm.plan import Plan
 from chatproof.swarm.summary import Ended, load_section, verdict
@@ -72,6 +73,7 @@ class Conductor:
         self._dead = dead  # client ids of workers that are gone
         self.plan: Plan | None = None
         self.ledger: Ledger | None = None
+        self.live = Live()
         self.epoch_ns = 0
         self.legs: list[Leg] = []
         self.extra: dict[str, Any] = {}
@@ -107,6 +109,7 @@ class Conductor:
             credits_each=None if self._credits_each is None else str(self._credits_each),
         )
         self.ledger = Ledger(run, self.options["seed"], tuple(f"w{index}" for index in indices.values()))
+        self.live = Live()
         self.epoch_ns = now - wall_offset()
         self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
         self._send("chatproof-plan", to_wire(self.plan), None)
@@ -116,7 +119,9 @@ class Conductor:
         batch = decode(payload)
         if self.ledger is None or batch.run != self.ledger.run:
             return
-        self.ledger.take(batch)
+        if self.ledger.take(batch):
+            for row in batch.rows:
+                self.live.add(row)
         self._send("chatproof-ack", {"run": batch.run, "number": batch.number}, client_id)
         for text in batch.troubles:
             if text not in self._said:
@@ -129,7 +134,9 @@ class Conductor:
         at = {"legs": [[leg.rate, leg.seconds, leg.process] for leg in legs], "part": len(self.legs)}
         self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + NS // 10}, None)
 
-    def finish(self, reason: str, *, drain_s: float, interrupted: bool = False, seconds: float | None = None) -> None:
+    def finish(
+        self, reason: str, *, drain_s: float, interrupted: bool = False, seconds: float | None = None
+    ) -> None:
         """Ends the run: drains, waits for the last reports, judges, writes. Does nothing a second time."""
         if not self.running or self.finishing or self.ledger is None:
             return
@@ -177,7 +184,11 @@ class Conductor:
             return "the run's time was over"
         if stop_file and os.path.exists(stop_file):
             return "the stop file was there"
-        if self.ledger is not None and any("budget" in text for text in self.ledger.troubles) and not self.ledger.running:
+        if (
+            self.ledger is not None
+            and any("budget" in text for text in self.ledger.troubles)
+            and not self.ledger.running
+        ):
             return next(text for text in self.ledger.troubles if "budget" in text)
         if self.plan is not None and self._dead() >= set(self.plan.workers):
             return "no worker is left"

@@ -31,7 +31,9 @@ class Endpoint:
         """The endpoint of a base URL; EndpointError where it is none, or where a proxy stands before it."""
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise EndpointError(f"not an http(s) URL: {base_url!r}; give the base URL, such as https://host/v1")
+            raise EndpointError(
+                f"not an http(s) URL: {base_url!r}; give the base URL, such as https://host/v1"
+            )
         if parts.username is not None:
             raise EndpointError("a key does not belong in the URL; set BEATRA_API_KEY or use a target file")
         try:

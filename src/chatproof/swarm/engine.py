@@ -115,7 +115,9 @@ class Channel:
         except ConnectError as error:
             late = isinstance(error, ConnectTimeoutError)
             transfer = Transfer.TIMED_OUT if late else Transfer.REFUSED
-            return Trip(started_ns=started_ns, ended_ns=time.monotonic_ns(), transfer=transfer, detail=str(error))
+            return Trip(
+                started_ns=started_ns, ended_ns=time.monotonic_ns(), transfer=transfer, detail=str(error)
+            )
         exchange = _Exchange(connection, sink, limits, started_ns, reused)
         self._exchange = exchange
         keep = False
@@ -149,7 +151,9 @@ class Channel:
 class _Exchange:
     """The state of one exchange; also the protocol object of its HTTP parser."""
 
-    def __init__(self, connection: Connection, sink: Sink, limits: Limits, started_ns: int, reused: bool) -> None:
+    def __init__(
+        self, connection: Connection, sink: Sink, limits: Limits, started_ns: int, reused: bool
+    ) -> None:
         self._connection = connection
         self._sink = sink
         self._feed = sink.feed
@@ -157,7 +161,9 @@ class _Exchange:
         self._started_ns = started_ns
         self._reused = reused
         self._parts: list[bytes] = []
-        self.on_body = self._parts.append  # a builtin: a Python function here would cost more than the parsing
+        self.on_body = (
+            self._parts.append
+        )  # a builtin: a Python function here would cost more than the parsing
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[str, str]] = []
         self._head_done = False
@@ -239,7 +245,7 @@ class _Exchange:
     def _data(self, at_ns: int, data: bytes | memoryview) -> None:
         try:
             self._take(at_ns, data)
-        except Exception as error:  # noqa: BLE001 - no callback of the hub may lose one: it goes to the waiting greenlet
+        except Exception as error:
             if not self._over.ready():
                 self._over.set_exception(error)
 

@@ -202,7 +202,11 @@ def shown(health: Health) -> dict[str, object]:
         "cpu_mean": round(sum(health.cpu) / len(health.cpu), 3) if health.cpu else None,
         "cpu_max": max(health.cpu, default=None),
         "cpu_per_s": health.cpu,
-        "gc": {"pauses": health.gc_pauses, "total_ms": health.gc_total_ns / MS, "max_ms": health.gc_max_ns / MS},
+        "gc": {
+            "pauses": health.gc_pauses,
+            "total_ms": health.gc_total_ns / MS,
+            "max_ms": health.gc_max_ns / MS,
+        },
         "rss_mb": {"first": health.rss_mb[0], "last": health.rss_mb[-1]} if health.rss_mb else None,
         "arrivals": health.arrivals,
         "dropped": health.dropped,

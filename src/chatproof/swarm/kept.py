@@ -27,8 +27,36 @@ from chatproof.target import Deviation
 from chatproof.verdict import Finding, lists
 
 EVERY = frozenset(
-    "EP-05 STR-01 STR-02 STR-03 STR-05 STR-06 STR-07 STR-08 STR-11 STR-12 STR-13 RID-01 RID-03 RID-04 "
-    "ERR-01 ERR-02 ERR-03 ERR-04 ERR-05 ERR-06 ERR-08 ERR-12 BIL-02 BIL-03 BIL-04 BIL-05 BIL-06 BIL-07".split()
+    [
+        "EP-05",
+        "STR-01",
+        "STR-02",
+        "STR-03",
+        "STR-05",
+        "STR-06",
+        "STR-07",
+        "STR-08",
+        "STR-11",
+        "STR-12",
+        "STR-13",
+        "RID-01",
+        "RID-03",
+        "RID-04",
+        "ERR-01",
+        "ERR-02",
+        "ERR-03",
+        "ERR-04",
+        "ERR-05",
+        "ERR-06",
+        "ERR-08",
+        "ERR-12",
+        "BIL-02",
+        "BIL-03",
+        "BIL-04",
+        "BIL-05",
+        "BIL-06",
+        "BIL-07",
+    ]
 )
 COUNTED_ELSEWHERE = frozenset({"STR-15"})  # how the transfer stopped: `complete_fraction`
 IN_EVERY = tuple(f for f in facts.FACTS if f.clause in EVERY)
@@ -66,14 +94,16 @@ class Watch:
     def __init__(self, contract: Contract, terms: Terms, deviations: Iterable[Deviation], url: str) -> None:
         self._clauses = {clause.id: clause for clause in contract.clauses}
         self._terms = terms
-        today = date.today()  # noqa: DTZ011 - deviations end on calendar days of whoever runs
+        today = date.today()
         self._deviations = [entry for entry in deviations if entry.until >= today]
         self._url = url
         self._tallies: dict[str, Tally] = {}
         self._tokens: list[tuple[str, int, str]] = []
         self._suspects: list[tuple[str, str]] = []
 
-    def look(self, ask: Ask, trip: Trip, sink: Collector, wall_ns: int, epoch_ns: int, *, in_full: bool) -> None:
+    def look(
+        self, ask: Ask, trip: Trip, sink: Collector, wall_ns: int, epoch_ns: int, *, in_full: bool
+    ) -> None:
         """Judges one exchange that is over; `in_full` where its raw bytes were kept."""
         if trip.status is None:
             return
@@ -147,7 +177,12 @@ def shown(finding: Finding, at_ns: int) -> dict[str, Any]:
     """A finding as the report shows it."""
     kept = ("expected", "actual", "exchange", "status", "request_id", "model", "curl")
     fields = {name: getattr(finding, name) for name in kept}
-    return {"at_s": round(at_ns / 1e9, 3), "level": finding.level.value, **fields, "excerpt": list(finding.excerpt)}
+    return {
+        "at_s": round(at_ns / 1e9, 3),
+        "level": finding.level.value,
+        **fields,
+        "excerpt": list(finding.excerpt),
+    }
 
 
 def hash_of(text: str) -> int:

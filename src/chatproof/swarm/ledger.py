@@ -76,7 +76,11 @@ class Ledger:
         tally.subjects += 1
         first = self._tokens.setdefault((clause, token), stream_id)
         if first != stream_id:
-            clash = {"expected": "an id of its own for each stream", "actual": f"the id of {first}", "exchange": stream_id}
+            clash = {
+                "expected": "an id of its own for each stream",
+                "actual": f"the id of {first}",
+                "exchange": stream_id,
+            }
             tally.merge(Tally(0, 1, 0, Level.MUST.value, None, [clash]))
 
     def _cross_talk(self) -> None:

@@ -40,21 +40,25 @@ Send = Callable[[bytes], None]
 OnRow = Callable[[StreamRow, int], None]
 
 
-class Exhausted(Exception):  # noqa: N818 - the end of the budget is no error
+class Exhausted(Exception):
     """The budget allows no further request."""
 
 
 class Member:
     """The part of one run that this process does."""
 
-    def __init__(self, plan: Plan, client_id: str, target: Target, watch: Watch, send: Send, on_row: OnRow) -> None:
+    def __init__(
+        self, plan: Plan, client_id: str, target: Target, watch: Watch, send: Send, on_row: OnRow
+    ) -> None:
         self.plan = plan
         self.index = plan.workers[client_id]
         self.name = f"w{self.index}"
         self.epoch_ns = plan.epoch_wall_ns - wall_offset()
         self.stopping = False
         self.endpoint = Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
-        limits = Limits(first_byte_s=target.timeout_s, silence_s=target.stall_s, whole_s=max(600, target.timeout_s))
+        limits = Limits(
+            first_byte_s=target.timeout_s, silence_s=target.stall_s, whole_s=max(600, target.timeout_s)
+        )
         self.engine = Engine(limits)
         self.probes = Probes(self.name, self.engine)
         self._asker = _asker(self.endpoint, plan, target)
@@ -97,12 +101,18 @@ class Member:
         in_full = self._draw.random() < self.plan.sample_share
         leaves = workload.stream and self.plan.leave_share > 0 and self._draw.random() < self.plan.leave_share
         leave_after = self._draw.randint(1, max(1, workload.max_tokens // 2)) if leaves else None
-        fold = StreamFold(keep_bytes=KEEP_BYTES if in_full else 0, leave_after=leave_after) if workload.stream else None
+        fold = (
+            StreamFold(keep_bytes=KEEP_BYTES if in_full else 0, leave_after=leave_after)
+            if workload.stream
+            else None
+        )
         sink = Collector(fold)
         wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
         origin = Origin(scenario, self.name, self.plan.model, self.epoch_ns, intended_ns or started_ns)
         since = self.epoch_ns
-        self._begun.append(Begun(ask.stream_id, workload.name, origin.intended_ns - since, started_ns - since))
+        self._begun.append(
+            Begun(ask.stream_id, workload.name, origin.intended_ns - since, started_ns - since)
+        )
         self._wake.set()
         self._flights[ask.stream_id] = channel
         try:
@@ -130,7 +140,7 @@ class Member:
         self._tasks.append(gevent.spawn(self._dispatch, tuple(legs), seed, start_ns))
 
     def stop(self, drain_s: float) -> None:
-        """Starts nothing new, lets streams end for a while, marks the others as still running, sends the last report."""
+        """Starts nothing new, lets streams end for a while, cuts the others off, sends the last report."""
         if self.stopping:
             return
         self.stopping = True
@@ -223,7 +233,9 @@ class Member:
             if now - last_ns >= REPORT_S * 1e9:
                 last_ns = now
                 self._report(final=False)
-            elif self._begun:  # a word about each stream, at once: the master must know it if this process dies
+            elif (
+                self._begun
+            ):  # a word about each stream, at once: the master must know it if this process dies
                 begun, self._begun = self._begun, []
                 self._send(self._outbox.seal(Batch(run="", worker="", number=0, begun=begun)))
             if now - resent_ns >= RESEND_S * 1e9:

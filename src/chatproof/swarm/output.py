@@ -46,7 +46,9 @@ def write_run(
 def fingerprint(section: Mapping[str, Any]) -> dict[str, str]:
     """What must be equal for two runs to be compared."""
     options = section["options"]
-    kept = {name: value for name, value in sorted(options.items()) if name not in ("target", "stop_file", "host")}
+    kept = {
+        name: value for name, value in sorted(options.items()) if name not in ("target", "stop_file", "host")
+    }
     return {
         "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores",
         "tool": f"chatproof {__version__}, Python {platform.python_version()}, {sys.platform}",

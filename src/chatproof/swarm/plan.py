@@ -56,7 +56,9 @@ class Option:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("target", str, None, "target file; --host URL or BEATRA_BASE_URL do too; none: the embedded reference"),
+    Option(
+        "target", str, None, "target file; --host URL or BEATRA_BASE_URL do too; none: the embedded reference"
+    ),
     Option("model", str, None, "model to ask for; else the target's first, else auto"),
     Option("rate", positive, 10.0, "requests a second, of all workers together (open-loop scenarios)"),
     Option("arrival", str, "poisson", "how arrivals are spread (open loop)", choices=("poisson", "constant")),

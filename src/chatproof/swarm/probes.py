@@ -39,7 +39,9 @@ class Probes:
         self._armed = False
         self.arrivals = 0
         self.dropped = 0
-        self._tasks = [gevent.spawn(task) for task in (self._watch_lag, self._watch_process, self._watch_canary)]
+        self._tasks = [
+            gevent.spawn(task) for task in (self._watch_lag, self._watch_process, self._watch_canary)
+        ]
 
     def arm(self) -> None:
         """The load begins: what was late before was the start-up."""

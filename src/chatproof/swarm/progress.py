@@ -44,7 +44,9 @@ def quantile(values: Sequence[float], q: float) -> float | None:
 def line(rows: Sequence[StreamRow], running: int, health: Sequence[Health], now_ns: int) -> str:
     """The progress line: figures of the last ten seconds, counts of the whole run."""
     newest = recent(rows, now_ns)
-    ttfts = [(row.first_content_ns - row.intended_ns) / NS for row in newest if row.first_content_ns is not None]
+    ttfts = [
+        (row.first_content_ns - row.intended_ns) / NS for row in newest if row.first_content_ns is not None
+    ]
     complete = sum(row.ending is Ending.COMPLETE for row in rows)
     cpu = [health_.cpu[-1] for health_ in health if health_.cpu]
     tokens = sum(row.completion_tokens or 0 for row in newest) / max(0.001, min(10.0, now_ns / NS))
@@ -62,30 +64,48 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
     """The lines that end a run."""
     metrics, streams, health = section["metrics"], section["streams"], section["health"]
     ends = ", ".join(f"{count} {name}" for name, count in streams.items() if count and name != "total")
-    lines = [f"{section['scenario']} on {target}: {section['seconds']:g} s, {streams['total']} requests ({ends or 'none'})"]
+    lines = [
+        f"{section['scenario']} on {target}: {section['seconds']:g} s, {streams['total']} requests ({ends or 'none'})"
+    ]
     for name in ("ttft", "itl", "tpot", "e2e"):
         figure = metrics[name]
         if figure["n"]:
-            shown = "  ".join(f"{label} {_ms(figure[f'{label}_s'])}" for label in ("p50", "p90", "p95", "p99"))
+            shown = "  ".join(
+                f"{label} {_ms(figure[f'{label}_s'])}" for label in ("p50", "p90", "p95", "p99")
+            )
             adjusted = _ms(figure["adjusted"]["p95_s"])
-            lines.append(f"  {name:<5} {shown}  (adjusted p95 {adjusted}; n {figure['n']}, {figure['clock']} clock)")
+            lines.append(
+                f"  {name:<5} {shown}  (adjusted p95 {adjusted}; n {figure['n']}, {figure['clock']} clock)"
+            )
     rate = section["rate"]
-    asked = f"asked {rate['asked']:.4g}/s, " if rate["asked_per_s"] else ""
+    asked = f"asked {rate['asked']:.4g}/s, " if rate["asked"] else ""
     lines.append(f"  {asked}achieved {_number(rate['achieved'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
     for step in section.get("capacity", {"steps": []})["steps"]:
-        shown = "  ".join(f"{name} {_ms(value)}" for name, value in step.items() if name[-2:] == "_s" and "_p" in name and name != "rate_per_s")
-        lines.append(f"  step {step['rate_per_s']:.4g}/s: {step['outcome']}, {step['requests']} requests  {shown}")
+        shown = "  ".join(
+            f"{name} {_ms(value)}"
+            for name, value in step.items()
+            if name[-2:] == "_s" and "_p" in name and name != "rate_per_s"
+        )
+        lines.append(
+            f"  step {step['rate_per_s']:.4g}/s: {step['outcome']}, {step['requests']} requests  {shown}"
+        )
     if section["cost"]["credits"] != "0":
         lines.append(f"  cost {section['cost']['credits']} credits")
     for row in section["conformance"]:
         if row["violations"]:
-            when = f"; first at {row['first_at_s']} s, {row['rate_at_first_per_s']:.4g}/s" if row["first_at_s"] else ""
+            when = (
+                f"; first at {row['first_at_s']} s, {row['rate_at_first_per_s']:.4g}/s"
+                if row["first_at_s"]
+                else ""
+            )
             lines.append(f"  {row['id']} {row['worst']}: kept by {row['kept']} of {row['subjects']}{when}")
-    for term in (section.get("slo") or {"terms": []})["terms"]:
-        lines.append(f"  SLO {term['term']}: {term['verdict']} ({term['reason']})")
+    terms = (section.get("slo") or {"terms": []})["terms"]
+    lines += [f"  SLO {term['term']}: {term['verdict']} ({term['reason']})" for term in terms]
     lines += [f"  client: {text}" for text in health["complaints"]]
     meaning = EXIT_MEANING[verdict.exit].partition(":")[0]
-    lines.append(f"{verdict.name.upper() if verdict.exit != 2 else 'USAGE'} (exit {int(verdict.exit)}, {meaning}): {verdict.why}")
+    lines.append(
+        f"{verdict.name.upper() if verdict.exit != 2 else 'USAGE'} (exit {int(verdict.exit)}, {meaning}): {verdict.why}"
+    )
     return lines
 
 

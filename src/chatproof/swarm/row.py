@@ -164,7 +164,10 @@ LADDER = (
 def still_running(ask: Ask, origin: Origin, started_ns: int, sink: Collector, ending: Ending) -> StreamRow:
     """The row of a request that the end of the run found on its way."""
     zero, fold = origin.epoch_ns, sink.fold
-    found = {name: getattr(fold, name) for name in LADDER} if fold is not None else {}
+    ladder: dict[str, Any] = {}
+    if fold is not None:
+        found = {name: getattr(fold, name) for name in LADDER}
+        ladder = {name: None if instant is None else instant - zero for name, instant in found.items()}
     return StreamRow(
         stream_id=ask.stream_id,
         scenario=ask.workload.name,
@@ -177,7 +180,7 @@ def still_running(ask: Ask, origin: Origin, started_ns: int, sink: Collector, en
         ending=ending,
         content_events=fold.content_events if fold is not None else 0,
         events=fold.events if fold is not None else 0,
-        **{name: None if instant is None else instant - zero for name, instant in found.items()},
+        **ladder,
     )
 
 

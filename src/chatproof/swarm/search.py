@@ -45,7 +45,9 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
         while reason is None and time.monotonic_ns() < settled_ns:
             reason = pause(None)
             rows = [row for row in ledger.rows if row.intended_ns >= start_ns]
-            if not stopped_early and any(hopeless(term, rows, planned) for term in conductor.terms if _has(rows)):
+            if not stopped_early and any(
+                hopeless(term, rows, planned) for term in conductor.terms if _has(rows)
+            ):
                 stopped_early = True
                 settled_ns = until_ns  # the step's arrivals still come, but nobody waits for their ends
             if time.monotonic_ns() >= until_ns and not ledger.running:
@@ -71,7 +73,9 @@ def _has(rows: list[StreamRow]) -> bool:
     return any(row.ending is Ending.COMPLETE for row in rows)
 
 
-def _outcome(conductor: Conductor, ledger: Ledger, rows: list[StreamRow], before: dict[str, Health]) -> Outcome:
+def _outcome(
+    conductor: Conductor, ledger: Ledger, rows: list[StreamRow], before: dict[str, Health]
+) -> Outcome:
     during = [_since(health, before.get(health.worker)) for health in ledger.health]
     if complaints(during, clock_of(rows)):
         return Outcome.INVALID
@@ -82,7 +86,10 @@ def _since(now: Health, before: Health | None) -> Health:
     """A worker's health of this step alone."""
     if before is None:
         return now
-    packed = {name: _less(getattr(now, name), getattr(before, name)) for name in ("hub_lag", "canary", "schedule_lag")}
+    packed = {
+        name: _less(getattr(now, name), getattr(before, name))
+        for name in ("hub_lag", "canary", "schedule_lag")
+    }
     return msgspec.structs.replace(
         now,
         **packed,
@@ -102,7 +109,13 @@ def _less(now: str, before: str) -> str:
 
 
 def _row(
-    rate: float, seconds: float, outcome: Outcome, rows: list[StreamRow], conductor: Conductor, *, stopped_early: bool
+    rate: float,
+    seconds: float,
+    outcome: Outcome,
+    rows: list[StreamRow],
+    conductor: Conductor,
+    *,
+    stopped_early: bool,
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "rate_per_s": round(rate, 4),

@@ -146,7 +146,10 @@ class StreamFold:
         if self._inflate is None:
             return (*marks, *self._tail)
         pack = zlib.compressobj(wbits=zlib.MAX_WBITS | (0 if self._coding == "deflate" else 16))
-        packed = (Read(r.at_ns, pack.compress(r.data) + pack.flush(zlib.Z_SYNC_FLUSH)) for r in (*marks, *self._tail))
+        packed = (
+            Read(r.at_ns, pack.compress(r.data) + pack.flush(zlib.Z_SYNC_FLUSH))
+            for r in (*marks, *self._tail)
+        )
         return (*packed,)
 
     @property

@@ -104,7 +104,9 @@ def judged(terms: Sequence[Term], rows: Sequence[StreamRow]) -> list[Judged]:
     return [judge(term, rows) for term in terms]
 
 
-def conformance(tallies: Mapping[str, Tally], contract: Contract, rows: Sequence[StreamRow]) -> list[dict[str, Any]]:
+def conformance(
+    tallies: Mapping[str, Tally], contract: Contract, rows: Sequence[StreamRow]
+) -> list[dict[str, Any]]:
     """A row a clause that is judged on every exchange: how many kept it, and the first that did not."""
     shown = []
     for clause in contract.clauses:
@@ -159,7 +161,9 @@ def verdict(section: Mapping[str, Any], ended: Ended) -> Verdict:
         return Verdict(Exit.INCONCLUSIVE, f"{ended.reason}: reported is what was measured until then")
     if slo and slo["verdict"] == Judgement.INCONCLUSIVE:
         open_terms = [term for term in slo["terms"] if term["verdict"] == Judgement.INCONCLUSIVE]
-        return Verdict(Exit.INCONCLUSIVE, "; ".join(f"{term['term']}: {term['reason']}" for term in open_terms))
+        return Verdict(
+            Exit.INCONCLUSIVE, "; ".join(f"{term['term']}: {term['reason']}" for term in open_terms)
+        )
     done = f"{streams[Ending.COMPLETE]} of {judgeable} complete"
     return Verdict(Exit.CONFORMS, f"{done}, every SLO met" if slo else f"{done}; no SLO was given")
 

@@ -31,7 +31,9 @@ _TIMESPEC = struct.Struct("qq")
 _ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if KERNEL_CLOCK else 0
 _SECOND = 1_000_000_000
 _RESOLVED_FOR_NS = 10 * _SECOND
-_BUFFER = bytearray(READ_SIZE)  # shared: only the hub reads, and whoever is handed a view copies what it keeps
+_BUFFER = bytearray(
+    READ_SIZE
+)  # shared: only the hub reads, and whoever is handed a view copies what it keeps
 _VIEW = memoryview(_BUFFER)
 _INTO = (_BUFFER,)
 
@@ -81,7 +83,9 @@ class Resolver:
 class Connection:
     """An open connection; `receive` sets who gets what arrives, until then it waits in the kernel or is kept."""
 
-    def __init__(self, sock: Any, tls: ssl.SSLObject | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+    def __init__(
+        self, sock: Any, tls: ssl.SSLObject | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> None:
         self._sock = sock
         self._fd = sock.fileno()
         self._tls = tls
@@ -257,11 +261,13 @@ def _connect(endpoint: Endpoint, found: list[Address], deadline: float) -> Any:
             return sock
         sock.close()
         problem, timed_out = os.strerror(code), False
-    error = ConnectTimeoutError if timed_out else ConnectError
-    raise error(f"cannot connect to {endpoint.authority}: {problem}")
+    kind = ConnectTimeoutError if timed_out else ConnectError
+    raise kind(f"cannot connect to {endpoint.authority}: {problem}")
 
 
-def _handshake(sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, deadline: float) -> None:
+def _handshake(
+    sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, deadline: float
+) -> None:
     try:
         while True:
             try:
@@ -301,4 +307,3 @@ def _send_now(sock: Any, data: bytes) -> None:
         sock.send(data)
     except OSError:
         return
-

@@ -24,7 +24,7 @@ from chatproof.swarm.plan import workloads_of
 __all__ = ["Leg", "OpenLoop", "StreamUser", "Workload"]
 
 
-class StreamUser(User):
+class StreamUser(User):  # type: ignore[misc]
     """A closed-loop user: the next request starts when the last one has ended."""
 
     abstract = True
@@ -49,7 +49,7 @@ class StreamUser(User):
         """The open loop's rates over time; none in a closed loop."""
         return ()
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def one_request(self) -> None:
         """One request from start to end, while the run lasts."""
         member = wiring.member_of(self.environment)

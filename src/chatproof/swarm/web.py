@@ -1,12 +1,70 @@
-"""The page /chatproof in locust's web UI: percentiles over time, endings, tokens, client health."""
+"""The page /chatproof in locust's web UI, its data, and a tab that leads to it. Shows; computes nothing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
+from flask import Blueprint, Response, jsonify, request
+
+from chatproof.swarm.arrivals import total_seconds
 from chatproof.swarm.conductor import Conductor
+from chatproof.swarm.output import finite
+
+TAB = "chatproof"
+LINK = "TTFT, gaps, endings and client health over time: the page /chatproof"
 
 
 def add_page(web_ui: Any, conductor: Callable[[], Conductor | None]) -> None:
-    """Adds the page and its data."""
+    """Adds page, data and tab to a web UI that has not started yet."""
+    pages = Blueprint("chatproof", __name__)
+    html = files("chatproof.swarm").joinpath("live.html").read_text(encoding="utf-8")
+
+    @pages.route("/chatproof")
+    def page() -> Response:
+        return Response(html, mimetype="text/html")
+
+    @pages.route("/chatproof/data")
+    def data() -> Response:
+        return jsonify(finite(state(conductor())))
+
+    web_ui.app.register_blueprint(pages)
+    structure = [{"key": "name", "title": "Figure"}, {"key": "value", "title": "Value"}]
+    web_ui.template_args |= {
+        "extended_tabs": [{"title": "chatproof", "key": TAB}],
+        "extended_tables": [{"key": TAB, "structure": structure}],
+        "extended_csv_files": [{"href": "/chatproof", "title": LINK}],
+    }
+
+    def with_figures(response: Response) -> Response:
+        found = conductor()
+        if request.path == "/stats/requests" and response.is_json and found is not None:
+            figures = [{"name": "the whole picture", "value": "/chatproof"}, *found.live.table()]
+            told = {**response.get_json(), "extended_stats": [{"key": TAB, "data": figures}]}
+            response.set_data(json.dumps(told))
+        return response
+
+    web_ui.app.after_request(with_figures)
+
+
+def state(conductor: Conductor | None) -> dict[str, Any]:
+    """What the page asks for every second."""
+    if conductor is None or conductor.ledger is None:
+        return {"state": "no run yet"}
+    ledger, legs = conductor.ledger, conductor.legs
+    asked = sum(leg.rate * leg.seconds for leg in legs) / total_seconds(legs) if legs else None
+    verdict = conductor.verdict
+    return {
+        "state": "running" if conductor.running else "ended",
+        "scenario": conductor.scenario,
+        "target": "EMBEDDED REFERENCE" if conductor.embedded else conductor.target.base_url,
+        "model": conductor.model,
+        "running": ledger.running,
+        "total": len(ledger.rows),
+        "verdict": verdict.name if verdict is not None and verdict.exit != 2 else None,
+        "why": verdict.why if verdict is not None else None,
+        "violations": {name: tally.violations for name, tally in ledger.tallies.items() if tally.violations},
+        **conductor.live.series(ledger.health, asked),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunne
 
 from chatproof.metrics import StreamRow
 from chatproof.record import Ending
-from chatproof.reference.embedded import Reference, start as start_reference
+from chatproof.reference.embedded import Reference
+from chatproof.reference.embedded import start as start_reference
 from chatproof.run import terms_of
 from chatproof.swarm import aim, progress
 from chatproof.swarm.arrivals import Leg, expected
 from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, Conductor
+from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.member import Member
 from chatproof.swarm.plan import OPTIONS, Plan
@@ -105,7 +108,9 @@ class Wiring:
     def _target_of(self, plan: Plan) -> Target:
         if plan.embedded:
             return aim.reference_target(plan.base_url)
-        target = aim.target_of(self.options["target"], None if self.options["target"] else plan.base_url, os.environ)
+        target = aim.target_of(
+            self.options["target"], None if self.options["target"] else plan.base_url, os.environ
+        )
         if target is None:
             raise TargetError("this worker knows no target: give it --target FILE, or BEATRA_API_KEY")
         return target
@@ -115,7 +120,10 @@ class Wiring:
     def prepare(self) -> None:
         """Finds out what the load is aimed at, and asks; ends the process with one line where that fails."""
         options = self.environment.parsed_options
-        self.seconds, options.run_time = options.run_time, None  # we end the run: locust would lose its last streams
+        self.seconds, options.run_time = (
+            options.run_time,
+            None,
+        )  # we end the run: locust would lose its last streams
         options.only_summary = True
         if options.spawn_rate is None and options.num_users:
             options.spawn_rate = max(1.0, options.num_users / 2)
@@ -141,12 +149,14 @@ class Wiring:
         terms = aim.slo_of(target, tuple(given["slo"] or ()))
         if self.user_class.search and not terms:
             if not is_reference:
-                raise aim.UsageError("capacity needs an objective: --slo 'ttft_p95<800ms', or [slo] in the target file")
+                raise aim.UsageError(
+                    "capacity needs an objective: --slo 'ttft_p95<800ms', or [slo] in the target file"
+                )
             terms = aim.slo_of(target, ("ttft_p95<100ms",))
         cost = aim.estimate(target, model, workloads, round(expected(legs)) if legs else None)
         users = self.environment.parsed_options.num_users or 1
         aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
-        aim.Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
+        Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
         self.conductor = Conductor(
             scenario=self.user_class.scenario or self.user_class.__name__.lower(),
             target=target,
@@ -184,7 +194,11 @@ class Wiring:
                 progress.say(f"usage: {problem}")
                 gevent.spawn(self.runner.stop)
                 return
-        clients = [client.id for client in self.runner.clients.ready] if isinstance(self.runner, MasterRunner) else [LOCAL]
+        clients = (
+            [client.id for client in self.runner.clients.ready]
+            if isinstance(self.runner, MasterRunner)
+            else [LOCAL]
+        )
         assert self.conductor is not None
         self.conductor.start(clients)
         self._conducting = gevent.spawn(self._conduct)
@@ -278,7 +292,7 @@ class Wiring:
         self.close_run()
 
 
-class NotComplete(Exception):  # noqa: N818 - an ending, shown in locust's table of failures
+class NotComplete(Exception):
     """A request that did not end complete."""
 
 
@@ -325,10 +339,16 @@ def _add_options(parser: Any) -> None:
         parser.add_argument(f"--{option.name}", **extra)
 
 
+def _interrupt() -> None:
+    """Ctrl-C as a greenlet of its own: raised wherever the signal happens to strike it would cost a stream."""
+    raise KeyboardInterrupt
+
+
 def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
     classes = [each for each in environment.user_classes if hasattr(each, "leave_share")]
     if not classes:
         return
+    gevent.signal_handler(signal.SIGINT, _interrupt)
     wiring = Wiring(environment, classes[0])
     _WIRED[id(environment)] = wiring
     if not isinstance(runner, WorkerRunner):
