@@ -1,7 +1,8 @@
-"""Which model answered, and what its tokens are counted by (RSP-04, RSP-09)."""
+"""Whose answer it is, and how its tokens are counted (RSP-02, RSP-04, RSP-09)."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,17 +14,30 @@ from chatproof.verdict import NotObserved, Untestable
 WORDS = "the quick brown fox jumps over the lazy dog and runs on " * 12
 
 
+@pytest.mark.clause("RSP-02")
+def test_equal_requests_are_completions_of_their_own(talk: Talk, model: str) -> None:
+    """Equal requests without an idempotency key, at the same time, are different completions.
+
+    Their ids are compared as those of all completions are, by the fact of this clause.
+    """
+    body = talk.body()
+    steps = ("alike-1", "alike-2", "alike-3")
+    answers = talk.together([partial(talk.chat, body, key=None, step=step) for step in steps])
+
+    if sum(answer.status == 200 for answer in answers) < 2:
+        raise NotObserved("; ".join(told(answer) for answer in answers))
+
+
 @pytest.mark.clause("RSP-04")
 def test_pinned_model_answers(talk: Talk, model: str) -> None:
     """A pinned model is the one that answers, by the same id."""
     if model.lower() == "auto":
         raise Untestable("[[model]] id")
     answer = talk.control()
+    named = answer.fields.get("model", "no model")
 
-    if answer.model is None:
-        raise NotObserved("the answer names no model")
-    if answer.model != model:
-        raise Violation(f"model {model}, as pinned", answer.model, answer)
+    if named != model:
+        raise Violation(f"model {model}, as pinned", named if named else "an empty one", answer)
 
 
 def longer(talk: Talk, where: str) -> list[dict[str, Any]]:
@@ -59,11 +73,24 @@ def test_prompt_tokens_grow(talk: Talk, where: str) -> None:
 
 
 @pytest.mark.clause("RSP-09")
-def test_words_are_tokens(talk: Talk) -> None:
+def test_words_are_tokens(talk: Talk, model: str) -> None:
     """An answer that says something has used tokens to say it."""
-    answer = talk.control()
-    tokens = answer.count("completion_tokens")
+    counts_its_words(talk.control())
 
+
+@pytest.mark.clause("RSP-09")
+def test_characters_beyond_ascii_are_tokens(talk: Talk) -> None:
+    """So has one to a prompt that is not ASCII."""
+    answer = talk.chat(messages=[user('Repeat exactly: "你好，世界"')])
+
+    if answer.status != 200:
+        raise NotObserved(told(answer))
+    counts_its_words(answer)
+
+
+def counts_its_words(answer: Answer) -> None:
+    """Judge whether an answer that is not empty counts any token."""
+    tokens = answer.count("completion_tokens")
     if tokens is None:
         raise NotObserved("the answer reports no completion_tokens")
     if tokens <= 0 and said_something(answer):
