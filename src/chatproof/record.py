@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 Headers = tuple[tuple[str, str], ...]
+ASIDE = "aside-"  # how the steps begin that are not judged
 
 
 class Transfer(StrEnum):
@@ -61,6 +62,11 @@ class Tag:
     probe: str
     step: str
     attempt: int = 1
+
+    @property
+    def aside(self) -> bool:
+        """Whether the step asked for something that no contract speaks of, such as the balance."""
+        return self.step.startswith(ASIDE)
 
     def __str__(self) -> str:
         return f"{self.probe}/{self.step}" + (f"#{self.attempt}" if self.attempt > 1 else "")

@@ -82,7 +82,7 @@ def judge(
 ) -> Judged:
     """Judge every exchange by the facts, add what the probes said, and weigh it all clause by clause."""
     ordered = tuple(sorted(exchanges, key=lambda exchange: exchange.started_ns))
-    answers = [Answer(exchange) for exchange in ordered]
+    answers = [Answer(exchange) for exchange in ordered if not exchange.tag.aside]
     seen = seen_by_facts(contract, terms_of(target, contract), answers)
     for report in reports:
         seen[report.clause] = seen.get(report.clause, Seen()) + report.seen
