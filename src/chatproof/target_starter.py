@@ -6,6 +6,7 @@ import json
 from datetime import date, timedelta
 from typing import Final
 
+from chatproof.target_address import checked_base_url
 from chatproof.target_keys import PREREQUISITES
 
 WAIVED_FOR: Final = timedelta(days=90)  # long enough to arrange a key, short enough to be asked again
@@ -97,10 +98,11 @@ load_requests = 100000
 
 def starter_text(base_url: str | None = None, *, today: date) -> str:
     """A target file that is valid once `base_url` is filled in; its waivers end some weeks after `today`."""
+    written = checked_base_url(base_url, "--base-url") if base_url is not None else ""
     until = today + WAIVED_FOR
     lacking = {clause: row.key for row in reversed(PREREQUISITES) for clause in row.clauses}
     waivers = [
         f'\n[[waive]]  # {key}\nclause = "{clause}"\nreason = "{_REASONS[key]}"\nuntil = {until}\n'
         for clause, key in sorted(lacking.items())
     ]
-    return _BEGINNING.format(base_url=json.dumps(base_url or ""), until=until) + "".join(waivers)
+    return _BEGINNING.format(base_url=json.dumps(written), until=until) + "".join(waivers)

@@ -57,10 +57,7 @@ def command(
         return
     with opened(target, seed) as deployment:
         judged = judged_run(console, deployment, jobs or default_jobs(target))
-        show_rows(console, judged.rows)
-        advice = hint([Answer(exchange) for exchange in judged.exchanges])
-        if advice:
-            console.print(f"[bold yellow]hint[/] {advice}", soft_wrap=True)
+        show_rows(console, judged.rows, hint([Answer(exchange) for exchange in judged.exchanges]))
         verdict = decide(judged.rows, strict=strict, interrupted=judged.interrupted)
         if report is not None:
             console.print(f"report in {report}/")

@@ -13,9 +13,11 @@ from typing import Any
 import click
 
 from chatproof.preflight import settle
+from chatproof.prices import PriceMapError
 from chatproof.probe import unknown_key
 from chatproof.record import Exchange
 from chatproof.reference import Latency, embedded, target_text
+from chatproof.run import tariff_of
 from chatproof.target import Target, TargetError, load_target, parse_target
 from chatproof.verdict import EXIT_MEANING, Exit
 from chatproof.wire import Gateway, Unreachable
@@ -59,8 +61,11 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def named_target(target_file: Path | None, base_url: str | None) -> Target | None:
     """The target that options and environment name; a usage error where they cannot be used."""
     try:
-        return load_target(target_file, base_url, os.environ)
-    except TargetError as wrong:
+        target = load_target(target_file, base_url, os.environ)
+        for model in target.models if target else ():
+            tariff_of(model)
+        return target
+    except (TargetError, PriceMapError) as wrong:
         raise Stop(str(wrong), Exit.USAGE) from None
 
 

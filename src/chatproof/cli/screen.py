@@ -31,17 +31,16 @@ FINDINGS_PER_CLAUSE = 3
 
 def clause_line(row: ClauseRow) -> Text:
     """One clause: id, level, outcome, how often it was judged, and what it promises or why it was not judged."""
-    line = Text(f"{row.id:<8}{row.level:<8}", no_wrap=True, overflow="ellipsis")
+    line = Text(f"{row.id:<8}{row.level:<8}")
     line.append(f"{row.outcome:<13}", style=COLOURS[row.outcome])
     return line.append(f"{row.subjects or '':>5}  {row.reason or row.sentence}")
 
 
-def show_rows(console: Console, rows: Sequence[ClauseRow]) -> None:
-    """The table, then the findings, worst first, then what each outcome that occurs means."""
-    for section, members in groupby(rows, key=lambda row: row.section):
-        console.print(f"\n[bold]{escape(section)}[/]", highlight=False)
-        for row in members:
-            console.print(clause_line(row), no_wrap=True, overflow="ellipsis", crop=True)
+def show_rows(console: Console, rows: Sequence[ClauseRow], advice: str | None = None) -> None:
+    """The table, advice where there is some, the findings, worst first, and what each outcome that occurs means."""
+    _show_table(console, rows)
+    if advice:
+        console.print(f"\n[bold yellow]hint[/] {escape(advice)}", soft_wrap=True, highlight=False)
     red = [row for row in rows if any(f.known is None for f in row.findings)]
     for row in sorted(red, key=lambda row: row.outcome is not Outcome.FAIL):
         _show_findings(console, row)
@@ -49,7 +48,19 @@ def show_rows(console: Console, rows: Sequence[ClauseRow]) -> None:
     console.print()
     for outcome, count in counts.items():
         if count:
-            console.print(f"[{COLOURS[outcome]}]{count:4d} {outcome}[/]  [dim]{MEANING[outcome]}[/]")
+            said = f"[{COLOURS[outcome]}]{count:4d} {outcome:<12}[/]  [dim]{escape(MEANING[outcome])}[/]"
+            console.print(said, soft_wrap=True, highlight=False)
+
+
+def _show_table(console: Console, rows: Sequence[ClauseRow]) -> None:
+    """A line a clause; cut at the console's width where it only repeats the contract."""
+    for section, members in groupby(rows, key=lambda row: row.section):
+        console.print(f"\n[bold]{escape(section)}[/]", highlight=False)
+        for row in members:
+            if row.reason and row.outcome is not Outcome.OWN:
+                console.print(clause_line(row), soft_wrap=True)
+            else:
+                console.print(clause_line(row), no_wrap=True, overflow="ellipsis", crop=True)
 
 
 def _show_findings(console: Console, row: ClauseRow) -> None:
@@ -62,7 +73,8 @@ def _show_findings(console: Console, row: ClauseRow) -> None:
     for finding in distinct[:FINDINGS_PER_CLAUSE]:
         _show_finding(console, finding)
     if len(fresh) > FINDINGS_PER_CLAUSE:
-        console.print(f"  [dim]... {len(fresh)} findings in all; --report DIR keeps every one[/]")
+        kept = f"  [dim]... {len(fresh)} findings in all; --report DIR keeps every one[/]"
+        console.print(kept, soft_wrap=True, highlight=False)
 
 
 def _show_finding(console: Console, finding: Finding) -> None:
