@@ -92,17 +92,17 @@ class Failure:
 def provoked(talk: Talk, ask: Callable[[], Answer], failure: Failure, what: str) -> None:
     """Judge a failure that the request provokes: what it does not provoke is tried once more.
 
-    Silence is no answer either, where others are answered at the same time. A code that the public table does not
-    know is ERR-03's to judge, and what is no envelope ERR-01's.
+    Noise and silence are no answers either, where others are answered at the same time. A code that the public
+    table does not know is ERR-03's to judge, and what is no envelope ERR-01's.
     """
     answer = ask()
     if answer.status != failure.status and (noise(answer) or (answer.status or 0) >= 500):
         answer = ask()
-    beside = talk.control() if answer.status is not None else talk.chat()
+    beside = talk.chat() if noise(answer) and answer.status != failure.status else talk.control()
 
     expected = f"{failure}: {what}"
     if answer.status != failure.status:
-        if answer.status in (429, 503) or beside.status != 200:
+        if beside.status != 200:
             raise NotObserved(told(answer))
         raise Violation(expected, told(answer), answer)
     if answer.code in PUBLIC_CODES and answer.code != failure.code:
