@@ -117,7 +117,7 @@ class Seen:
     unjudged: tuple[str, ...] = ()  # noise, with its reason
     untestable: tuple[str, ...] = ()  # which line of the target file would provide what is missing
     broken: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what an OBSERVE clause saw
+    notes: tuple[str, ...] = ()  # what was seen and is not judged: of OBSERVE, or as a setting says
 
     def __add__(self, other: Seen) -> Seen:
         return Seen(
@@ -217,7 +217,7 @@ def _outcome(
         return Outcome.WARN, ""
     if clause.unchecked:
         return Outcome.OWN, clause.unchecked
-    if clause.level is Level.OBSERVE or any(f.level is Level.OBSERVE for f in fresh):
+    if clause.level is Level.OBSERVE or seen.notes or any(f.level is Level.OBSERVE for f in fresh):
         return Outcome.OBSERVE, "; ".join(dict.fromkeys(seen.notes))
     if any(finding.known for finding in findings):
         return Outcome.KNOWN, "; ".join(dict.fromkeys(f.known for f in findings if f.known))
