@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from chatproof.metrics.terms import Term, parse_terms, terms_of
-from chatproof.reference.embedded import target_text
 from chatproof.run import tariff_of
 from chatproof.swarm.ask import Workload
 from chatproof.target import Model, Target, load_target, parse_target
@@ -26,8 +26,28 @@ def target_of(file: str | None, host: str | None, env: Mapping[str, str]) -> Tar
     return load_target(Path(file) if file else None, host or None, env)
 
 
+class Embedded(Protocol):
+    """A running reference."""
+
+    @property
+    def base_url(self) -> str:
+        """Of the clean deployment."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+def start_reference() -> Embedded:
+    """Starts an embedded reference in a process of its own."""
+    from chatproof.reference.embedded import start  # only where it is needed: it brings aiohttp, 12 MB
+
+    return start()
+
+
 def reference_target(base_url: str) -> Target:
     """The embedded reference as a target."""
+    from chatproof.reference.embedded import target_text
+
     target = parse_target(target_text(base_url), name="EMBEDDED REFERENCE", beside=Path(), env={})
     return msgspec.structs.replace(target, timeout_s=60, stall_s=20)  # under load it may queue for longer
 

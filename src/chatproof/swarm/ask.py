@@ -121,9 +121,13 @@ class Ask:
     stream_id: str
     workload: Workload
     nonce: str
-    body: bytes
     headers: Headers  # without the key
     wire: bytes
+
+    @property
+    def body(self) -> bytes:
+        """The request's body."""
+        return self.wire.partition(b"\r\n\r\n")[2]
 
 
 class Asker:
@@ -149,7 +153,7 @@ class Asker:
         body = body_of(self._model, workload, nonce, random.Random(nonce))
         head = f"{self._top}{self._standing}X-Request-Id: {stream_id}\r\nContent-Length: {len(body)}\r\n\r\n"
         headers = (*self._shown, ("X-Request-Id", stream_id))
-        return Ask(stream_id, workload, nonce, body, headers, head.encode("latin-1") + body)
+        return Ask(stream_id, workload, nonce, headers, head.encode("latin-1") + body)
 
 
 def nonce_of(name: str) -> str:

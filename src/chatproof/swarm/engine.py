@@ -151,6 +151,34 @@ class Channel:
 class _Exchange:
     """The state of one exchange; also the protocol object of its HTTP parser."""
 
+    __slots__ = (
+        "_complete",
+        "_connection",
+        "_feed",
+        "_first_byte_ns",
+        "_framed",
+        "_head_done",
+        "_head_size",
+        "_headers",
+        "_headers_ns",
+        "_last_ns",
+        "_limits",
+        "_over",
+        "_parser",
+        "_parts",
+        "_reads",
+        "_reused",
+        "_sent_ns",
+        "_sink",
+        "_size",
+        "_started_ns",
+        "_status",
+        "_whole_deadline",
+        "left",
+        "on_body",
+        "reusable",
+    )
+
     def __init__(
         self, connection: Connection, sink: Sink, limits: Limits, started_ns: int, reused: bool
     ) -> None:

@@ -7,6 +7,7 @@ transfer stopped is counted in `complete_fraction`, not here: under load cuts, r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -21,6 +22,7 @@ from chatproof.record import Exchange, Headers, Request, Tag
 from chatproof.run import EVERY as SOURCE
 from chatproof.run import finding_of
 from chatproof.swarm.ask import Ask
+from chatproof.swarm.condense import condensed
 from chatproof.swarm.engine import Trip
 from chatproof.swarm.row import Collector
 from chatproof.target import Deviation
@@ -98,6 +100,7 @@ class Watch:
         self._deviations = [entry for entry in deviations if entry.until >= today]
         self._url = url
         self._tallies: dict[str, Tally] = {}
+        self._shown = Counter[str]()
         self._tokens: list[tuple[str, int, str]] = []
         self._suspects: list[tuple[str, str]] = []
 
@@ -113,7 +116,7 @@ class Watch:
         if streamed and fold is not None:
             if not full and not fold.marks_whole:
                 return  # more marks than are kept: the digest is not the stream
-            reads = tuple(fold.kept) if full else fold.digest
+            reads = fold.digest if not full else tuple(fold.kept) if sink.coding else condensed(fold.kept)
             self._trace(ask, fold.envelope[0] if fold.envelope else None, fold.text)
         else:
             reads = tuple(sink.reads)
@@ -136,11 +139,17 @@ class Watch:
             if not problems:
                 continue
             clause = self._clauses[fact.clause]
+            listed = [entry for entry in self._deviations if entry.clause == fact.clause]
+            if self._shown[fact.clause] >= FINDINGS_KEPT and not listed:  # counted: its evidence costs 60 us
+                levels = [(problem.level or clause.level).value for problem in problems]
+                tally.merge(Tally(0, 1, 0, max(levels, key=SEVERITY.index), at_ns))
+                continue
             found = [finding_of(clause, problem, answer, SOURCE) for problem in problems]
-            fresh = [finding for finding in found if not any(lists(d, finding) for d in self._deviations)]
+            fresh = [finding for finding in found if not any(lists(d, finding) for d in listed)]
             if not fresh:
                 tally.known += 1
                 continue
+            self._shown[fact.clause] += 1
             worst = max((finding.level.value for finding in fresh), key=SEVERITY.index)
             tally.merge(Tally(0, 1, 0, worst, at_ns, [shown(fresh[0], at_ns)]))
 

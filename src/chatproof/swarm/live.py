@@ -52,6 +52,17 @@ class Live:
         if row.gaps and row.ending is Ending.COMPLETE:
             second.gaps.merge(Histogram.unpack(row.gaps))
 
+    def recent(self, seconds: int) -> Second:
+        """The last seconds as one."""
+        found = Second()
+        for at in sorted(self.seconds)[-seconds:]:
+            second = self.seconds[at]
+            found.ttft.merge(second.ttft)
+            found.gaps.merge(second.gaps)
+            found.tokens += second.tokens
+            found.endings += second.endings
+        return found
+
     def series(self, health: Sequence[Health], asked_per_s: float | None) -> dict[str, Any]:
         """All that the page draws."""
         times = sorted(self.seconds)
@@ -75,19 +86,14 @@ class Live:
 
     def table(self) -> list[dict[str, Any]]:
         """The newest figures as rows of a name and a value: the tab in locust's own page."""
-        newest = sorted(self.seconds)[-10:]
-        ttft, gaps, tokens = Histogram(), Histogram(), 0
-        for at in newest:
-            ttft.merge(self.seconds[at].ttft)
-            gaps.merge(self.seconds[at].gaps)
-            tokens += self.seconds[at].tokens
-        span = max(1, len(newest))
+        newest = self.recent(10)
+        span = min(10, max(1, len(self.seconds)))
         figures = [
-            ("TTFT p50 (ms), last 10 s", _ms(ttft, P50)),
-            ("TTFT p95 (ms), last 10 s", _ms(ttft, P95)),
-            ("gap p50 (ms), last 10 s", _ms(gaps, P50)),
-            ("gap p99 (ms), last 10 s", _ms(gaps, P99)),
-            ("tokens/s, last 10 s", round(tokens / span, 1)),
+            ("TTFT p50 (ms), last 10 s", _ms(newest.ttft, P50)),
+            ("TTFT p95 (ms), last 10 s", _ms(newest.ttft, P95)),
+            ("gap p50 (ms), last 10 s", _ms(newest.gaps, P50)),
+            ("gap p99 (ms), last 10 s", _ms(newest.gaps, P99)),
+            ("tokens/s, last 10 s", round(newest.tokens / span, 1)),
         ]
         ended = [(f"streams {name}", count) for name, count in sorted(self.endings.items())]
         return [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
@@ -16,9 +17,9 @@ from gevent.event import Event
 from chatproof.metrics import StreamRow
 from chatproof.record import Ending
 from chatproof.swarm.arrivals import Leg, share
-from chatproof.swarm.ask import Asker, Workload, choose, chooser
+from chatproof.swarm.ask import Ask, Asker, Workload, choose, chooser
 from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.engine import Channel, Engine, Limits
+from chatproof.swarm.engine import Channel, Engine, Limits, Trip
 from chatproof.swarm.journal import Batch, Begun, Outbox
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.plan import Plan
@@ -32,12 +33,15 @@ REPORT_S = 0.25
 RESEND_S = 2.0
 KEEP_BYTES = 512 * 1024  # of a sampled stream
 REFUSED_PAUSE_S = 0.5  # an unreachable target must not make a user spin
+SAMPLES_PER_S = 10  # a sampled stream takes about 2 ms to judge in full
+UNJUDGED_CAP = 256
 ERRORS_JUDGED_PER_S = 50  # a storm of 429s must not cost the client its time
 IN_FLIGHT_CAP = 4000  # of the open loop, a worker: beyond it arrivals are dropped and counted
 LATE_NS = 5_000_000_000  # ... as are those that could not be started for so long
 
 Send = Callable[[bytes], None]
 OnRow = Callable[[StreamRow, int], None]
+Unjudged = tuple[Ask, Trip, Collector, int, bool]
 
 
 class Exhausted(Exception):
@@ -82,7 +86,11 @@ class Member:
         self._wake = Event()
         self._idle: list[Channel] = []
         self._tasks: list[gevent.Greenlet] = []
+        self._unjudged: deque[Unjudged] = deque()
+        self._to_judge = Event()
+        self._samples = [0, 0]  # second, streams sampled in it
         self._reporter = gevent.spawn(self._report_all_the_while)
+        self._tasks.append(gevent.spawn(self._judge_all_the_while))
         self.done = Event()
 
     # --- requests -------------------------------------------------------------------------------------------
@@ -93,12 +101,16 @@ class Member:
 
     def turn(self, channel: Channel, intended_ns: int | None = None, scenario: str = "") -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
+        while (
+            len(self._unjudged) > UNJUDGED_CAP
+        ):  # a saturated client slows its load rather than judge less of it
+            gevent.sleep(0.002)
         self._afford()
         self.probes.arm()
         workload = choose(self._workloads, self._choices)
         self._number += 1
         ask = self._asker.ask(f"{self.plan.run}-{self.name}-{self._number:07d}", workload)
-        in_full = self._draw.random() < self.plan.sample_share
+        in_full = self._draw.random() < self.plan.sample_share and self._may_sample()
         leaves = workload.stream and self.plan.leave_share > 0 and self._draw.random() < self.plan.leave_share
         leave_after = self._draw.randint(1, max(1, workload.max_tokens // 2)) if leaves else None
         fold = (
@@ -129,7 +141,8 @@ class Member:
         else:
             row = row_of(ask, origin, trip, sink)
             if trip.status is not None and (trip.status < 400 or self._may_judge_error()):
-                self._watch.look(ask, trip, sink, wall_ns, since, in_full=in_full)
+                self._unjudged.append((ask, trip, sink, wall_ns, in_full))
+                self._to_judge.set()
         self._finished(row, trip.body_bytes)
         if row.ending is Ending.REFUSED:
             self._trouble(row.detail)
@@ -202,12 +215,33 @@ class Member:
                 self._trouble(f"the budget of {self.plan.credits} credits is used up")
                 raise Exhausted
 
+    def _may_sample(self) -> bool:
+        second = int(time.monotonic())
+        if self._samples[0] != second:
+            self._samples = [second, 0]
+        self._samples[1] += 1
+        return self._samples[1] <= SAMPLES_PER_S
+
     def _may_judge_error(self) -> bool:
         second = int(time.monotonic())
         if self._errors[0] != second:
             self._errors = [second, 0]
         self._errors[1] += 1
         return self._errors[1] <= ERRORS_JUDGED_PER_S
+
+    # --- conformance ----------------------------------------------------------------------------------------
+
+    def _judge_all_the_while(self) -> None:
+        while True:
+            self._to_judge.wait()
+            self._to_judge.clear()
+            while self._unjudged:
+                self._judge_one()
+                gevent.sleep(0)  # whatever has arrived is read first
+
+    def _judge_one(self) -> None:
+        ask, trip, sink, wall_ns, in_full = self._unjudged.popleft()
+        self._watch.look(ask, trip, sink, wall_ns, self.epoch_ns, in_full=in_full)
 
     # --- reports --------------------------------------------------------------------------------------------
 
@@ -277,6 +311,8 @@ class Member:
             if time.monotonic() > deadline + 1:
                 break
         gevent.sleep(0)
+        while self._unjudged:
+            self._judge_one()
         self._report(final=True)
         patience = time.monotonic() + 10
         while self._outbox.waiting and time.monotonic() < patience:

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from chatproof.metrics import StreamRow
 from chatproof.record import Ending
 from chatproof.swarm.health import Health
+from chatproof.swarm.live import P50, P95, P99, Live
 from chatproof.verdict import EXIT_MEANING, Verdict
 
 NS = 1e9
@@ -23,38 +23,19 @@ def say(text: str) -> None:
     _console.print(escape(text))
 
 
-def recent(rows: Sequence[StreamRow], now_ns: int, window_s: float = 10) -> Sequence[StreamRow]:
-    """The rows that ended in the last seconds; rows come in the order in which streams ended, about."""
-    start = now_ns - window_s * NS
-    tail = []
-    for row in reversed(rows):
-        if row.ended_ns is not None and row.ended_ns < start - 5 * NS:
-            break
-        if row.ended_ns is not None and row.ended_ns >= start:
-            tail.append(row)
-    return tail
-
-
-def quantile(values: Sequence[float], q: float) -> float | None:
-    """The nearest-rank quantile; for display only."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else None
-
-
-def line(rows: Sequence[StreamRow], running: int, health: Sequence[Health], now_ns: int) -> str:
+def line(live: Live, running: int, health: Sequence[Health], now_ns: int) -> str:
     """The progress line: figures of the last ten seconds, counts of the whole run."""
-    newest = recent(rows, now_ns)
-    ttfts = [
-        (row.first_content_ns - row.intended_ns) / NS for row in newest if row.first_content_ns is not None
-    ]
-    complete = sum(row.ending is Ending.COMPLETE for row in rows)
-    cpu = [health_.cpu[-1] for health_ in health if health_.cpu]
-    tokens = sum(row.completion_tokens or 0 for row in newest) / max(0.001, min(10.0, now_ns / NS))
+    newest = live.recent(10)
+    total, complete = sum(live.endings.values()), live.endings[Ending.COMPLETE]
+    cpu = [each.cpu[-1] for each in health if each.cpu]
+    p50, p95, gap99 = (
+        _ns(found.quantile(q)) for found, q in ((newest.ttft, P50), (newest.ttft, P95), (newest.gaps, P99))
+    )
     parts = [
         f"{now_ns / NS:6.1f} s",
-        f"{len(rows)} ended, {running} running, {len(rows) - complete} not complete",
-        f"TTFT p50 {_ms(quantile(ttfts, 0.5))} p95 {_ms(quantile(ttfts, 0.95))}",
-        f"{tokens:,.0f} tokens/s",
+        f"{total} ended, {running} running, {total - complete} not complete",
+        f"TTFT p50 {p50} p95 {p95}, gap p99 {gap99}",
+        f"{newest.tokens / max(0.001, min(10.0, now_ns / NS)):,.0f} tokens/s",
         f"client CPU {max(cpu):.0%}" if cpu else "client CPU -",
     ]
     return " | ".join(parts)
@@ -135,6 +116,10 @@ class Line:
 
 def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1e3:.4g} ms"
+
+
+def _ns(value: float | None) -> str:
+    return _ms(None if value is None else value / NS)
 
 
 def _number(value: float | None) -> str:

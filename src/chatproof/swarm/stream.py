@@ -19,7 +19,7 @@ from chatproof.metrics import Histogram
 from chatproof.metrics.histogram import ZERO
 from chatproof.record import Read, Transfer
 
-FOLD_AT = 8192
+FOLD_AT = 2048
 EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
 TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
 TAIL_CAP = 4096  # of what follows [DONE], which should be nothing
@@ -61,6 +61,47 @@ _decode = msgspec.json.Decoder(Chunk).decode
 
 class StreamFold:
     """The sink of one streamed answer; `close` completes it, and only then its fields are final."""
+
+    __slots__ = (
+        "_coding",
+        "_done_end",
+        "_inflate",
+        "_keep_bytes",
+        "_leave_after",
+        "_parser",
+        "_pending",
+        "_pending_size",
+        "_size",
+        "_tail",
+        "_text_size",
+        "_texts",
+        "_unfinished",
+        "_zero_gaps",
+        "bad_events",
+        "content_events",
+        "done_ns",
+        "dones",
+        "dones_terminated",
+        "envelope",
+        "error",
+        "events",
+        "finish_ns",
+        "finishes",
+        "first_byte_ns",
+        "first_content_ns",
+        "first_event_ns",
+        "first_reasoning_ns",
+        "gaps",
+        "kept",
+        "kept_whole",
+        "last_content_ns",
+        "marks",
+        "marks_whole",
+        "problems",
+        "role_only_ns",
+        "usage",
+        "usage_ns",
+    )
 
     def __init__(self, *, keep_bytes: int = 0, leave_after: int | None = None) -> None:
         self._parser = sse.Parser()

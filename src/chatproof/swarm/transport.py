@@ -80,17 +80,69 @@ class Resolver:
         return found
 
 
+class Tls:
+    """A TLS session over memory BIOs: the socket is read by whoever wants to know when."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname=host)
+
+    def sealed(self, data: bytes) -> bytes:
+        """The bytes to send for this data."""
+        self.session.write(data)
+        return self.outgoing.read()
+
+    def shake_hands(self, sock: Any, deadline: float) -> None:
+        """The handshake, blocking only this greenlet; ConnectError where it fails."""
+        try:
+            while not self._advanced(sock, deadline):
+                waiting.wait_read(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
+                data = sock.recv(READ_SIZE)
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+        except TimeoutError:
+            raise ConnectTimeoutError("the TLS handshake did not end in time") from None
+        except ssl.SSLCertVerificationError as error:
+            raise ConnectError(
+                f"the certificate is not trusted: {error.verify_message}; see ca_file"
+            ) from None
+        except OSError as error:
+            raise ConnectError(f"the TLS handshake failed: {error.strerror or error}") from None
+
+    def _advanced(self, sock: Any, deadline: float) -> bool:
+        try:
+            self.session.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
+            done = False
+        if self.outgoing.pending:
+            _send_all(sock, self.outgoing.read(), deadline)
+        return done
+
+
 class Connection:
     """An open connection; `receive` sets who gets what arrives, until then it waits in the kernel or is kept."""
 
-    def __init__(
-        self, sock: Any, tls: ssl.SSLObject | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
-    ) -> None:
+    __slots__ = (
+        "_fd",
+        "_offset",
+        "_on_data",
+        "_on_end",
+        "_sock",
+        "_tls",
+        "_watcher",
+        "alive",
+        "connected_ns",
+        "kernel_clock",
+        "secured_ns",
+    )
+
+    def __init__(self, sock: Any, tls: Tls | None) -> None:
         self._sock = sock
         self._fd = sock.fileno()
         self._tls = tls
-        self._incoming = incoming
-        self._outgoing = outgoing
         self._on_data: OnData = _ignore_data
         self._on_end: OnEnd = _ignore_end
         self.alive = True
@@ -106,13 +158,12 @@ class Connection:
         deadline = time.monotonic() + timeout_s
         sock = _connect(endpoint, resolver.resolve(endpoint.host, endpoint.port), deadline)
         connected_ns = time.monotonic_ns()
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = None
         try:
             if endpoint.tls is not None:
-                tls = endpoint.tls.wrap_bio(incoming, outgoing, server_hostname=endpoint.host)
-                _handshake(sock, tls, incoming, outgoing, deadline)
-            connection = cls(sock, tls, incoming, outgoing)
+                tls = Tls(endpoint.tls, endpoint.host)
+                tls.shake_hands(sock, deadline)
+            connection = cls(sock, tls)
         except BaseException:
             sock.close()
             raise
@@ -133,8 +184,7 @@ class Connection:
     def send(self, data: bytes, timeout_s: float) -> None:
         """Hands all of `data` to the kernel, blocking only this greenlet; OSError where the peer is gone."""
         if self._tls is not None:
-            self._tls.write(data)
-            data = self._outgoing.read()
+            data = self._tls.sealed(data)
         _send_all(self._sock, data, time.monotonic() + timeout_s)
 
     def poll(self) -> None:
@@ -185,9 +235,9 @@ class Connection:
             self._ended(error)
             return
         if size:
-            self._incoming.write(_VIEW[:size])
+            tls.incoming.write(_VIEW[:size])
         else:
-            self._incoming.write_eof()
+            tls.incoming.write_eof()
         at_ns = time.monotonic_ns()
         if ancillary and self.kernel_clock:
             seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
@@ -196,7 +246,7 @@ class Connection:
         ending: Exception | None = None
         ended = False
         try:
-            while part := tls.read(READ_SIZE):
+            while part := tls.session.read(READ_SIZE):
                 parts.append(part)
             ended = True  # a close_notify
         except ssl.SSLWantReadError:
@@ -205,8 +255,8 @@ class Connection:
             ended = True
         except ssl.SSLError as error:
             ended, ending = True, error
-        if self._outgoing.pending:  # a key update or a close_notify; losing it harms nobody
-            _send_now(self._sock, self._outgoing.read())
+        if tls.outgoing.pending:  # a key update or a close_notify; losing it harms nobody
+            _send_now(self._sock, tls.outgoing.read())
         if parts:
             self._on_data(at_ns, b"".join(parts))
         if ended or not size:
@@ -263,34 +313,6 @@ def _connect(endpoint: Endpoint, found: list[Address], deadline: float) -> Any:
         problem, timed_out = os.strerror(code), False
     kind = ConnectTimeoutError if timed_out else ConnectError
     raise kind(f"cannot connect to {endpoint.authority}: {problem}")
-
-
-def _handshake(
-    sock: Any, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, deadline: float
-) -> None:
-    try:
-        while True:
-            try:
-                tls.do_handshake()
-                done = True
-            except ssl.SSLWantReadError:
-                done = False
-            if outgoing.pending:
-                _send_all(sock, outgoing.read(), deadline)
-            if done:
-                return
-            waiting.wait_read(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
-            data = sock.recv(READ_SIZE)
-            if data:
-                incoming.write(data)
-            else:
-                incoming.write_eof()
-    except TimeoutError:
-        raise ConnectTimeoutError("the TLS handshake did not end in time") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ConnectError(f"the certificate is not trusted: {error.verify_message}; see ca_file") from None
-    except OSError as error:
-        raise ConnectError(f"the TLS handshake failed: {error.strerror or error}") from None
 
 
 def _send_all(sock: Any, data: bytes, deadline: float) -> None:

@@ -17,8 +17,6 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunne
 
 from chatproof.metrics import StreamRow
 from chatproof.record import Ending
-from chatproof.reference.embedded import Reference
-from chatproof.reference.embedded import start as start_reference
 from chatproof.run import terms_of
 from chatproof.swarm import aim, progress
 from chatproof.swarm.arrivals import Leg, expected
@@ -45,7 +43,7 @@ class Wiring:
         self.runner = environment.runner
         self.member: Member | None = None
         self.conductor: Conductor | None = None
-        self.reference: Reference | None = None
+        self.reference: aim.Embedded | None = None
         self.seconds: float | None = None
         self._conducting: gevent.Greenlet | None = None
 
@@ -139,7 +137,7 @@ class Wiring:
         target = aim.target_of(given["target"], self.environment.host, os.environ)
         is_reference = target is None
         if target is None:
-            self.reference = self.reference or start_reference()
+            self.reference = self.reference or aim.start_reference()
             target = aim.reference_target(self.reference.base_url)
             progress.say("no target given: EMBEDDED REFERENCE")
         self.environment.host = None if is_reference else target.base_url
@@ -222,7 +220,7 @@ class Wiring:
                 return "stopped"
             ledger, now_ns = conductor.ledger, time.monotonic_ns() - conductor.epoch_ns
             if ledger is not None:
-                line.show(progress.line(ledger.rows, ledger.running, ledger.health, now_ns), now_ns)
+                line.show(progress.line(conductor.live, ledger.running, ledger.health, now_ns), now_ns)
             return conductor.stop_reason(until_ns)
 
         lasted = None
