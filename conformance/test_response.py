@@ -34,6 +34,8 @@ def test_pinned_model_answers(talk: Talk, model: str) -> None:
     if model.lower() == "auto":
         raise Untestable("[[model]] id")
     answer = talk.control()
+    if not answer.fields:
+        raise NotObserved("the answer is no JSON object")
     named = answer.fields.get("model", "no model")
 
     if named != model:
