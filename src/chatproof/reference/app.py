@@ -110,7 +110,8 @@ def refusal_of_bad_http(status: int, error: BaseException | None) -> web.Respons
     problem = invalid("The request is not valid HTTP.")
     if status >= 500:
         problem = Problem(status, "internal_error", "The gateway failed.", retryable=True)
-        traceback.print_exception(error, file=sys.stderr)
+        if not isinstance(error, ConnectionError):  # a client that left is no failure of ours
+            traceback.print_exception(error, file=sys.stderr)
     request_id = _new_request_id()
     error_body: Json = {"code": problem.code, "message": problem.message, "retryable": problem.retryable}
     document = json_reply(problem.status, {"error": {**error_body, "request_id": request_id}})
