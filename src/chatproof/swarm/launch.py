@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from chatproof.swarm.aim import UsageError
+from chatproof.swarm.compare import Compared, compare_live
 from chatproof.swarm.plan import OPTIONS, Option, at_least_one
 from chatproof.target import folder
 
@@ -49,6 +51,16 @@ def run_load(name: str, options: Mapping[str, Any]) -> int:
             return process.wait()
         except KeyboardInterrupt:  # the terminal has told locust too: it ends in order and says how
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def compare_targets(a: str, b: str, options: Mapping[str, Any], say: Callable[[str], object]) -> Compared:
+    """Two live targets, each a target file or a base URL, measured in turns with the same options."""
+
+    def measure(of: Mapping[str, Any], into: Path) -> int:
+        return run_load("steady", {**of, "report": str(into)})
+
+    first, second = ({**options, ("base_url" if "://" in name else "target"): name} for name in (a, b))
+    return compare_live(first, second, measure, say=say)
 
 
 def command(name: str, options: Mapping[str, Any]) -> list[str]:

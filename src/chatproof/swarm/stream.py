@@ -207,6 +207,8 @@ class StreamFold:
 
     def _fold_pending(self) -> Transfer | None:
         pending, self._pending, self._pending_size = self._pending, [], 0
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]  # one string is a tenth of a list of tokens
         for at_ns, block in pending:
             stop = self._fold(at_ns, block)
             if stop is not None:
