@@ -15,11 +15,13 @@ from chatproof.record import Exchange
 from chatproof.redact import Redactor
 from chatproof.report import allure
 from chatproof.report.accept import deviation_entry
+from chatproof.report.difference import difference
 from chatproof.report.directory import ReportError, place
 from chatproof.report.document import RECORDING, Document, dumps, report_of
 from chatproof.report.fingerprint import RunInfo, made_with
 from chatproof.report.github import github_lines
 from chatproof.report.junit import junit
+from chatproof.report.page import page
 from chatproof.report.scan import Hit, scan, scan_files
 from chatproof.report.summary import summary
 
@@ -30,6 +32,7 @@ __all__ = [
     "ReportError",
     "RunInfo",
     "deviation_entry",
+    "difference",
     "dumps",
     "faces",
     "github_lines",
@@ -46,6 +49,7 @@ def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[st
         "report.json": dumps(document),
         "junit.xml": junit(document),
         "summary.md": summary(document),
+        "index.html": page(document),
         RECORDING: har.dumps(har.to_har(exchanges, version=document["run"]["tool"]["version"])),
         **allure.files(document, exchanges),
     }

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from chatproof.record import Exchange
 from chatproof.report.fingerprint import RunInfo, says_of_itself
+from chatproof.report.observed import observed
 from chatproof.run import Judged, ProbeReport
 from chatproof.target import Target
 from chatproof.verdict import ClauseRow, Finding, Outcome, Verdict
@@ -44,6 +45,7 @@ def report_of(
         "target": {**target.described(), "hash": target.hash, "says": says_of_itself(judged.exchanges)},
         "clauses": [_clause(row, judged.reports, entries, proofs.get(row.id, ())) for row in judged.rows],
         "totals": {outcome.value: sum(row.outcome is outcome for row in judged.rows) for outcome in Outcome},
+        "observed": observed(judged.exchanges),
         "load": dict(load) if load is not None else None,
         "baseline": dict(baseline) if baseline is not None else None,
         "verdict": verdict.name,

@@ -7,21 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chatproof.report.accept import deviation_entry
-from chatproof.report.words import about, finding_lines, headline, loud, some, tally, visible
+from chatproof.report.words import MARKS, about, finding_lines, headline, loud, some, tally, visible
 from chatproof.verdict import MEANING, Outcome
 
 MOST_FINDINGS: Final = 3  # of one clause
 MOST_BYTES: Final = 900_000  # a GitHub step summary holds 1 MiB
-MARKS: Final[Mapping[str, str]] = {
-    "fail": "❌",
-    "broken": "💥",
-    "stale": "⏰",
-    "warn": "⚠️",
-    "untestable": "🔒",
-    "not_observed": "👻",
-    "known": "📌",
-    "waived": "🎫",
-}
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
 
 
@@ -57,7 +47,7 @@ def _table(document: Mapping[str, Any]) -> list[str]:
         "| clause | level | outcome | seen | what it says | why |",
         "|---|---|---|---:|---|---|",
         *(
-            f"| {row['id']} | {row['level']} | {MARKS.get(row['outcome'], '')} {row['outcome']} "
+            f"| {row['id']} | {row['level']} | {MARKS[row['outcome']]} {row['outcome']} "
             f"| {row['subjects']} | {_sentence(row['sentence'])} | {_plain(_cut(about(row)))} |"
             for row in rows
         ),

@@ -23,6 +23,19 @@ ORDER: Final = (
     Outcome.OWN,
 )
 QUIET: Final = frozenset({Outcome.PASS, Outcome.OWN, Outcome.OBSERVE})
+MARKS: Final[Mapping[str, str]] = {  # shapes that read without colour
+    "pass": "✓",
+    "fail": "✕",
+    "warn": "⚠",
+    "observe": "○",
+    "not_observed": "–",
+    "untestable": "⊘",
+    "waived": "≈",
+    "known": "◆",
+    "stale": "↻",
+    "broken": "‼",
+    "own": "·",
+}
 VERDICTS: Final[Mapping[str, str]] = {
     "pass": "conforms",
     "fail": "does not conform",
