@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ..vocabulary import by_name
-from . import authentication, chunks, concurrency, endpoint, request, response, sampling, streaming, values
+from . import (
+    authentication,
+    chunks,
+    concurrency,
+    endpoint,
+    models,
+    request,
+    request_id,
+    response,
+    sampling,
+    streaming,
+    values,
+)
 
 FAULTS = by_name(
     endpoint.FAULTS,
@@ -15,4 +27,6 @@ FAULTS = by_name(
     streaming.FAULTS,
     chunks.FAULTS,
     concurrency.FAULTS,
+    request_id.FAULTS,
+    models.FAULTS,
 )
