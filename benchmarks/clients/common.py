@@ -1,0 +1,90 @@
+"""What every client of the benchmark is given and what it tells: one JSON line."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import count
+
+RAMP_S = 1.0  # starts are spread, so that a thousand users do not move in step
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The work: `users` closed loops for `seconds`."""
+
+    base_url: str
+    users: int
+    seconds: float
+    begun_ns: int = field(default_factory=time.monotonic_ns)
+
+    def start_of(self, number: int) -> float:
+        """When a user starts, in seconds."""
+        return RAMP_S * number / self.users
+
+    def goes_on(self) -> bool:
+        """Whether a user asks again."""
+        return time.monotonic_ns() - self.begun_ns < self.seconds * 1e9
+
+
+def begin() -> Load:
+    """The load that the command line asks for."""
+    base_url, users, seconds = sys.argv[1:4]
+    return Load(base_url, int(users), float(seconds))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was measured: first contents by request id, events, streams."""
+
+    firsts: dict[str, int] = field(default_factory=dict)
+    events: int = 0
+    streams: int = 0
+    complete: int = 0
+    started_ns: int = 0
+    _numbers: count[int] = field(default_factory=count)
+
+    def name(self, user: int) -> str:
+        """A request id of its own."""
+        return f"u{user}-{next(self._numbers)}"
+
+    def started(self) -> None:
+        """The first request is about to go out."""
+        self.started_ns = time.monotonic_ns()
+
+    def add(self, name: str, first_ns: int | None, events: int, complete: bool) -> None:
+        """One stream is over."""
+        if first_ns is not None:
+            self.firsts[name] = first_ns
+        self.events += events
+        self.streams += 1
+        self.complete += complete
+
+    def print(self) -> None:
+        """Tells it all."""
+        elapsed = (time.monotonic_ns() - self.started_ns) / 1e9
+        launched = int(os.environ.get("LAUNCHED_NS", self.started_ns))
+        told = {
+            "seconds": elapsed,
+            "streams": self.streams,
+            "complete": self.complete,
+            "events": self.events,
+            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "ready_s": (self.started_ns - launched) / 1e9,
+            "cpu": time.process_time() / elapsed,
+            "firsts": self.firsts,
+        }
+        print(json.dumps(told))
+
+
+BODY = {
+    "model": "bench",
+    "messages": [{"role": "user", "content": "Say token again and again, please, for this benchmark."}],
+    "max_tokens": 128,
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
