@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from run import CLIENT_CORE, Row, Work, pin, serving, told
+from benchmarks.run import CLIENT_CORE, Row, Work, pin, serving, told
 
 ENVIRONMENTS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chatproof-benchmarks"
 INFERENCE_PERF = ("inference-perf==0.7.0", "tokenizers", "transformers")
@@ -26,7 +26,10 @@ def environment(name: str, packages: tuple[str, ...]) -> Path:
     folder = ENVIRONMENTS / name
     python = folder / "bin/python"
     if not python.exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", os.environ.get("PEER_PYTHON", "3.12"), str(folder)], check=True)
+        subprocess.run(
+            [uv, "venv", "--quiet", "--python", os.environ.get("PEER_PYTHON", "3.12"), str(folder)],
+            check=True,
+        )
         subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *packages], check=True)
     return python
 
@@ -52,7 +55,12 @@ def inference_perf(binary: Path, work: Work) -> Row:
         settings = {
             "data": {"type": "mock"},
             "api": {"type": "chat", "streaming": True},
-            "server": {"type": "vllm", "model_name": "bench", "base_url": f"{root}{work.path}", "ignore_eos": True},
+            "server": {
+                "type": "vllm",
+                "model_name": "bench",
+                "base_url": f"{root}{work.path}",
+                "ignore_eos": True,
+            },
             "tokenizer": {"pretrained_model_name_or_path": str(tokenizer)},
             "load": {
                 "type": "concurrent",

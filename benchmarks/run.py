@@ -1,6 +1,6 @@
 """How much can one core measure, and how well: this engine beside what else a user could pick, in one session.
 
-`python benchmarks/run.py` builds the C server, pins it to the second core and each client to the first, and prints a
+`python -m benchmarks.run` builds the C server, pins it to the second core and each client to the first, and prints a
 table. `--peers` adds inference-perf from an environment of its own. The validity test is the server's own lag: a row
 is marked where its p99 was above 2 ms, for then the machine, not the client, is in the figures.
 """
@@ -49,7 +49,11 @@ WORKS = (
     Work("paced 400", "/paced/200/20000/128", 400, 6),
     Work("paced 1000", "/paced/200/20000/128", 1000, 8),
 )
-HEAVY = {"httpx_sse_client": 400, "fast_http_user": 400, "openai_sdk": 50}  # more would only show the collapse again
+HEAVY = {
+    "httpx_sse_client": 400,
+    "fast_http_user": 400,
+    "openai_sdk": 50,
+}  # more would only show the collapse again
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +144,18 @@ def client(script: str, binary: Path, work: Work) -> Row:
     row = None
     for _ in range(TRIES):
         with serving(binary) as root:
-            words = [sys.executable, str(HERE / f"clients/{script}.py"), f"{root}{work.path}/v1"]
-            environment = {**os.environ, "LAUNCHED_NS": str(time.monotonic_ns()), "LOCUST_SKIP_MONKEY_PATCH": "1"}
+            words = [sys.executable, "-m", f"benchmarks.clients.{script}", f"{root}{work.path}/v1"]
+            environment = {
+                **os.environ,
+                "LAUNCHED_NS": str(time.monotonic_ns()),
+                "LOCUST_SKIP_MONKEY_PATCH": "1",
+            }
             done = subprocess.run(
                 [*pin(CLIENT_CORE), *words, str(work.users), str(work.seconds)],
                 capture_output=True,
                 text=True,
                 env=environment,
+                cwd=ROOT,
                 timeout=180,
             )
             if done.returncode:
@@ -189,7 +198,9 @@ def locust(binary: Path, work: Work) -> Row:
                 "rss_mb": section["health"]["workers"][0]["rss_mb"]["last"],
                 "ready_s": started / 1e9 - (launched - time.time() + time.monotonic()),
             }
-            firsts = {row["stream_id"]: row["first_content_ns"] + epoch for row in rows if "first_content_ns" in row}
+            firsts = {
+                row["stream_id"]: row["first_content_ns"] + epoch for row in rows if "first_content_ns" in row
+            }
             row = row_of("chatproof (locust, facts, report)", work, found, firsts, root)
         if row.lag_p99_ms * 1e6 <= LAG_LIMIT_NS:
             break
@@ -229,7 +240,8 @@ def machine() -> str:
         platform.processor(),
     )
     day = datetime.now(UTC).date().isoformat()
-    return f"{day}, {model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{day}, {model}, {os.cpu_count()} cores, {system}, {versions}"
 
 
 def _lines(path: str) -> list[str]:
@@ -247,7 +259,9 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--only", help="a kind of load, such as fast")
-    parser.add_argument("--peers", action="store_true", help="also inference-perf, in an environment made for it")
+    parser.add_argument(
+        "--peers", action="store_true", help="also inference-perf, in an environment made for it"
+    )
     options = parser.parse_args()
     works = [work for work in WORKS if options.only in (None, work.name)]
     rows: list[Row] = []
@@ -256,10 +270,12 @@ def main() -> None:
         for work in works:
             rows.append(client("engine", binary, work))
             rows.append(locust(binary, work))
-            rows += [client(name, binary, work) for name, most in HEAVY.items() if work.users <= max(most, 64)]
+            rows += [
+                client(name, binary, work) for name, most in HEAVY.items() if work.users <= max(most, 64)
+            ]
             print("\n".join("  ".join(row.cells) for row in rows if row.work is work), file=sys.stderr)
         if options.peers:
-            from peers import inference_perf
+            from benchmarks.peers import inference_perf
 
             rows += [inference_perf(binary, work) for work in works if work.users <= 400]
     print(f"{machine()}\n\n{markdown(rows)}")

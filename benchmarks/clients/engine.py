@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gevent
-from common import Outcome, begin
 
+from benchmarks.clients.common import Outcome, begin
 from chatproof.swarm.ask import Asker, Workload
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.engine import Channel, Engine, Limits

@@ -10,16 +10,17 @@ import json  # noqa: E402
 import time  # noqa: E402
 
 import gevent  # noqa: E402
-from common import BODY, Outcome, begin  # noqa: E402
 from locust.contrib.fasthttp import FastHttpUser  # noqa: E402
 from locust.env import Environment  # noqa: E402
+
+from benchmarks.clients.common import BODY, Outcome, begin  # noqa: E402
 
 
 def main() -> None:
     """Runs the load and prints the outcome."""
     load, outcome = begin(), Outcome()
 
-    class Bench(FastHttpUser):
+    class Bench(FastHttpUser):  # type: ignore[misc]
         host = load.base_url
 
     environment = Environment(user_classes=[Bench])

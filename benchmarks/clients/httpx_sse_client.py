@@ -12,8 +12,9 @@ import time  # noqa: E402
 
 import gevent  # noqa: E402
 import httpx  # noqa: E402
-from common import BODY, Outcome, begin  # noqa: E402
 from httpx_sse import connect_sse  # noqa: E402
+
+from benchmarks.clients.common import BODY, Outcome, begin  # noqa: E402
 
 
 def main() -> None:

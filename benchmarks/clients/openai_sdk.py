@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
-from common import BODY, Outcome, begin
 from openai import AsyncOpenAI
+
+from benchmarks.clients.common import BODY, Outcome, begin
 
 
 async def run() -> None:

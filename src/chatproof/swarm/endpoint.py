@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -80,7 +80,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def addresses(found: list[tuple[int, int, int, str, tuple[str | int, ...]]]) -> list[Address]:
+def addresses(found: Sequence[tuple[int, int, int, str, tuple[str | int, ...]]]) -> list[Address]:
     """What `getaddrinfo` found, families taken in turn, so that a dead one costs one attempt (RFC 8305, 4)."""
     first = found[0][0] if found else socket.AF_INET
     mine = [(family, address) for family, _, _, _, address in found if family == first]
