@@ -8,6 +8,9 @@ from . import (
     chunks,
     concurrency,
     endpoint,
+    error_members,
+    errors,
+    failures,
     models,
     request,
     request_id,
@@ -28,5 +31,8 @@ FAULTS = by_name(
     chunks.FAULTS,
     concurrency.FAULTS,
     request_id.FAULTS,
+    errors.FAULTS,
+    error_members.FAULTS,
+    failures.FAULTS,
     models.FAULTS,
 )
