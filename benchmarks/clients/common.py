@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 RAMP_S = 1.0  # starts are spread, so that a thousand users do not move in step
 
@@ -81,7 +82,7 @@ class Outcome:
         print(json.dumps(told))
 
 
-BODY = {
+BODY: dict[str, Any] = {
     "model": "bench",
     "messages": [{"role": "user", "content": "Say token again and again, please, for this benchmark."}],
     "max_tokens": 128,

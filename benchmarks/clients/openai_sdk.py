@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from openai import AsyncOpenAI
 
@@ -14,12 +15,13 @@ async def run() -> None:
     """Runs the load and prints the outcome."""
     load, outcome = begin(), Outcome()
     client = AsyncOpenAI(base_url=load.base_url, api_key="none", max_retries=0)
+    create: Any = client.chat.completions.create
 
     async def user(number: int) -> None:
         await asyncio.sleep(load.start_of(number))
         while load.goes_on():
             name, first, events, finished = outcome.name(number), None, 0, False
-            stream = await client.chat.completions.create(extra_headers={"X-Request-Id": name}, **BODY)
+            stream = await create(extra_headers={"X-Request-Id": name}, **BODY)
             async for chunk in stream:
                 events += 1
                 for choice in chunk.choices:
