@@ -37,10 +37,10 @@ MARKS: Final[Mapping[str, str]] = {  # shapes that read without colour
     "own": "·",
 }
 VERDICTS: Final[Mapping[str, str]] = {
-    "pass": "conforms",
-    "fail": "does not conform",
-    "inconclusive": "inconclusive",
-    "invalid": "the run is invalid",
+    "pass": "{} conforms",
+    "fail": "{} does not conform",
+    "inconclusive": "It cannot be told whether {} conforms",
+    "invalid": "The run against {} is invalid: the suite or its client is at fault, not the deployment",
 }
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -50,8 +50,14 @@ Row = Mapping[str, Any]
 
 def headline(document: Mapping[str, Any]) -> str:
     """The verdict in one line."""
-    where = "EMBEDDED REFERENCE" if document["run"].get("reference") else document["target"]["base_url"]
-    return f"{document['verdict'].upper()}: {where} {VERDICTS[document['verdict']]} - {document['why']}"
+    return f"{document['verdict'].upper()}: {sentence(document)} - {document['why']}"
+
+
+def sentence(document: Mapping[str, Any]) -> str:
+    """The verdict in a sentence that names the target."""
+    where = "the EMBEDDED REFERENCE" if document["run"]["reference"] else document["target"]["base_url"]
+    said = VERDICTS[document["verdict"]].format(where)
+    return said[:1].upper() + said[1:] if document["run"]["reference"] else said
 
 
 def loud(document: Mapping[str, Any]) -> list[Row]:

@@ -21,7 +21,7 @@ from chatproof.report.document import encodable
 from chatproof.report.page.figures import CLOCKS, DEFINITIONS, charts
 from chatproof.report.page.risk import at_risk, foremost
 from chatproof.report.page.scale import duration, number, share
-from chatproof.report.words import MARKS, ORDER, VERDICTS, about, some, tally, traces, visible
+from chatproof.report.words import MARKS, ORDER, sentence, some, tally, traces, visible
 from chatproof.verdict import MEANING, Outcome
 
 MOST_BYTES: Final = 1_900_000
@@ -74,7 +74,7 @@ def _templates() -> Environment:
         "number": number,
         "share": share,
         "traces": traces,
-        "about": about,
+        "sentence": sentence,
         "label": lambda name: str(name).replace("_", " "),
     }
     environment.globals |= {
@@ -83,7 +83,6 @@ def _templates() -> Environment:
         "MARKS": MARKS,
         "MEANING": {outcome.value: text for outcome, text in MEANING.items()},
         "ORDER": [outcome.value for outcome in ORDER],
-        "VERDICTS": VERDICTS,
         "VERDICT_MARKS": VERDICT_MARKS,
         "DEFINITIONS": DEFINITIONS,
         "CLOCKS": CLOCKS,
