@@ -50,10 +50,11 @@ def test_charge_is_linear(talk: Talk, model: str) -> None:
         raise NotObserved(found.reason)
 
     if not found.linear:
-        wrong = first_contradiction(calls)
-        shows = next(answer for answer, call in told_of if call == wrong)
-        seen = "; ".join(map(str, calls[: calls.index(wrong) + 1] if wrong else calls))
-        raise Violation("charges that one price pair explains", f"{found.reason}; the calls: {seen}", shows)
+        shows = next(answer for answer, call in told_of if call == first_contradiction(calls))
+        seen = ", ".join(f"{call.credits} for {call.prompt} and {call.completion}" for call in calls)
+        raise Violation(
+            "charges for prompt and completion tokens that one pair of prices explains", seen, shows
+        )
 
 
 @pytest.mark.alone

@@ -22,7 +22,7 @@ from chatproof.wire import Call
 LINE = "billing.balance"  # of the target file
 PAUSES = 6  # each twice as long as the one before
 FIRST_PAUSE_S = 0.5  # half a minute until patience ends
-FIRST_PAUSE_ON_LOOPBACK_S = 0.05
+FIRST_PAUSE_ON_LOOPBACK_S = 0.02
 
 
 def still(talk: Talk, step: str) -> Printed:

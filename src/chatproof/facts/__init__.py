@@ -58,10 +58,13 @@ def _add(tallies: dict[str, Tally], clause: str, new: Tally) -> None:
 
 
 def _foreign_nonces(answers: Sequence[Answer]) -> Iterator[tuple[Answer, Problem]]:
-    """STR-17: a nonce of one prompt seen in the answer to another."""
-    known = {nonce for answer in answers for nonce in answer.nonces_sent}
+    """STR-17: a nonce of one prompt seen in the answer to another; what shares an idempotency key may share a text."""
+    sent: dict[str, set[str]] = {}
     for answer in answers:
-        foreign = sorted((streaming.nonces_in(answer) & known) - answer.nonces_sent)
+        sent.setdefault(answer.operation, set()).update(answer.nonces_sent)
+    known = {nonce for nonces in sent.values() for nonce in nonces}
+    for answer in answers:
+        foreign = sorted((streaming.nonces_in(answer) & known) - sent[answer.operation])
         if foreign:
             expected = "only what this prompt brought in the answer to it"
             yield answer, Problem(expected=expected, actual=f"{foreign[0]}, the nonce of another prompt")
