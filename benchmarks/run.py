@@ -2,7 +2,8 @@
 
 `python -m benchmarks.run` builds the C server, pins it to the second core and each client to the first, and prints a
 table. `--peers` adds inference-perf from an environment of its own. The validity test is the server's own lag: a row
-is marked where its p99 was above 2 ms, for then the machine, not the client, is in the figures.
+is marked where its p99 was above 2 ms, for then the machine, not the client, is in the figures. A saturating load is
+measured three times for every client and the best of them counts: on a shared machine the others are somebody else's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SERVER_CORE, CLIENT_CORE = "1", "0"
 LAG_LIMIT_NS = 2_000_000
-TRIES = 3  # until the server's lag was fine
+TRIES = 3  # paced: until the server's lag was fine; saturating: the best of them, for every client
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,15 @@ class Work:
     users: int
     seconds: float
 
+    @property
+    def saturating(self) -> bool:
+        """Whether the server goes as fast as the client takes it."""
+        return not self.name.startswith("paced")
+
 
 WORKS = (
-    Work("fast", "/fast/256", 64, 4),
-    Work("coalesced", "/coalesced/256", 64, 4),
+    Work("fast", "/fast/256", 64, 3),
+    Work("coalesced", "/coalesced/256", 64, 3),
     Work("paced 50", "/paced/200/20000/128", 50, 6),
     Work("paced 400", "/paced/200/20000/128", 400, 6),
     Work("paced 1000", "/paced/200/20000/128", 1000, 8),
@@ -69,6 +75,11 @@ class Row:
     rss_mb: float
     ready_s: float | None
     lag_p99_ms: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether no further try is needed."""
+        return not self.work.saturating and self.lag_p99_ms * 1e6 <= LAG_LIMIT_NS
 
     @property
     def cells(self) -> list[str]:
@@ -141,7 +152,7 @@ def truth(root: str) -> dict[str, int]:
 
 def client(script: str, binary: Path, work: Work) -> Row:
     """One of our client scripts, tried again while the server itself was late."""
-    row = None
+    row: Row | None = None
     for _ in range(TRIES):
         with serving(binary) as root:
             words = [sys.executable, "-m", f"benchmarks.clients.{script}", f"{root}{work.path}/v1"]
@@ -161,8 +172,8 @@ def client(script: str, binary: Path, work: Work) -> Row:
             if done.returncode:
                 sys.exit(f"{script} on {work.name} failed:\n{done.stderr[-2000:]}")
             found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-            row = row_of(script, work, found, found["firsts"], root)
-        if row.lag_p99_ms * 1e6 <= LAG_LIMIT_NS:
+            row = better(row, row_of(script, work, found, found["firsts"], root))
+        if row.decided:
             break
     assert row is not None
     return row
@@ -170,7 +181,7 @@ def client(script: str, binary: Path, work: Work) -> Row:
 
 def locust(binary: Path, work: Work) -> Row:
     """The whole product: plain locust with `load/steady.py`, facts judged, report written."""
-    row = None
+    row: Row | None = None
     for _ in range(TRIES):
         with serving(binary) as root, tempfile.TemporaryDirectory() as folder:
             words = ["-m", "locust", "-f", str(ROOT / "load/steady.py"), "--headless", "--skip-log-setup"]
@@ -201,11 +212,20 @@ def locust(binary: Path, work: Work) -> Row:
             firsts = {
                 row["stream_id"]: row["first_content_ns"] + epoch for row in rows if "first_content_ns" in row
             }
-            row = row_of("chatproof (locust, facts, report)", work, found, firsts, root)
-        if row.lag_p99_ms * 1e6 <= LAG_LIMIT_NS:
+            row = better(row, row_of("chatproof (locust, facts, report)", work, found, firsts, root))
+        if row.decided:
             break
     assert row is not None
     return row
+
+
+def better(old: Row | None, new: Row) -> Row:
+    """Of two tries the one that tells more of the client and less of the machine."""
+    if old is None:
+        return new
+    if new.work.saturating:
+        return max(old, new, key=lambda row: row.events_per_s)
+    return min(old, new, key=lambda row: row.lag_p99_ms)
 
 
 def row_of(name: str, work: Work, found: dict[str, Any], firsts: dict[str, int], root: str) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from chatproof.metrics.terms import Term, parse_terms, terms_of
+from chatproof.metrics.measures import MEASURES
+from chatproof.metrics.terms import GAPS, Term, parse_terms, terms_of
 from chatproof.run import tariff_of
 from chatproof.swarm.ask import Workload
 from chatproof.target import Model, Target, load_target, parse_target
@@ -66,6 +67,17 @@ def slo_of(target: Target, texts: tuple[str, ...]) -> tuple[Term, ...]:
     slo = target.slo
     given = {key: value for key in slo.__struct_fields__ if (value := getattr(slo, key)) is not None}
     return terms_of(given)
+
+
+def measurable(terms: Sequence[Term], workloads: Sequence[Workload]) -> None:
+    """Refuses an objective on what only streams have, where none is asked for; UsageError."""
+    if any(workload.stream for workload in workloads):
+        return
+    for term in terms:
+        if term.metric == GAPS or (term.metric in MEASURES and MEASURES[term.metric].streams_only):
+            raise UsageError(
+                f"SLO {term.text!r}: no stream is asked for, so {term.metric} is not measured: drop it"
+            )
 
 
 @dataclass(frozen=True, slots=True)

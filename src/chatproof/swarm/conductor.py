@@ -33,6 +33,7 @@ from chatproof.verdict import Exit, Verdict
 
 LAST_REPORTS_S = 15.0  # how long the last reports may take beyond the drain
 INTERRUPTED_DRAIN_S = 0.5
+STOP_FILE = "the stop file was there"
 NS = 1_000_000_000
 
 Send = Callable[[str, Any, str | None], None]  # message type, data, worker's client id or None for all
@@ -183,7 +184,7 @@ class Conductor:
         if until_ns is not None and time.monotonic_ns() >= until_ns:
             return "the run's time was over"
         if stop_file and os.path.exists(stop_file):
-            return "the stop file was there"
+            return STOP_FILE
         if (
             self.ledger is not None
             and any("budget" in text for text in self.ledger.troubles)

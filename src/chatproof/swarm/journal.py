@@ -36,6 +36,7 @@ class Batch(msgspec.Struct, kw_only=True):
     tallies: dict[str, Tally] = {}
     tokens: list[tuple[str, int, str]] = []
     suspects: list[tuple[str, str]] = []
+    judged: dict[str, int] = {}  # streams by how they were judged
     troubles: list[str] = []  # one line each, said once
     health: Health | None = None
     final: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -90,6 +91,16 @@ class Tally(msgspec.Struct):
 SEVERITY = ("", *(level.value for level in (Level.OBSERVE, Level.SHOULD, Level.MUST)))
 
 
+@dataclass(slots=True)
+class Looked:
+    """What was seen in some time: tallies, tokens that must be distinct, nonces out of place, and how many."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    tokens: list[tuple[str, int, str]] = field(default_factory=list)  # clause, hash, stream
+    suspects: list[tuple[str, str]] = field(default_factory=list)  # stream, nonce
+    judged: Counter[str] = field(default_factory=Counter)
+
+
 class Watch:
     """Judges the exchanges of one worker; `take` hands over what is new since the last time."""
 
@@ -99,10 +110,8 @@ class Watch:
         today = date.today()
         self._deviations = [entry for entry in deviations if entry.until >= today]
         self._url = url
-        self._tallies: dict[str, Tally] = {}
+        self._seen = Looked()
         self._shown = Counter[str]()
-        self._tokens: list[tuple[str, int, str]] = []
-        self._suspects: list[tuple[str, str]] = []
 
     def look(
         self, ask: Ask, trip: Trip, sink: Collector, wall_ns: int, epoch_ns: int, *, in_full: bool
@@ -115,25 +124,26 @@ class Watch:
         full = in_full and (not streamed or (fold is not None and fold.kept_whole))
         if streamed and fold is not None:
             if not full and not fold.marks_whole:
-                return  # more marks than are kept: the digest is not the stream
+                self._seen.judged["not"] += 1  # more marks than are kept: the digest is not the stream
+                return
             reads = fold.digest if not full else tuple(fold.kept) if sink.coding else condensed(fold.kept)
             self._trace(ask, fold.envelope[0] if fold.envelope else None, fold.text)
         else:
             reads = tuple(sink.reads)
+        self._seen.judged["in_full" if full else "by_digest"] += 1
         answer = Answer(exchange_of(ask, trip, self._url, wall_ns, reads))
         self._judge(answer, IN_FULL if full else IN_EVERY, trip.ended_ns - epoch_ns)
 
-    def take(self) -> tuple[dict[str, Tally], list[tuple[str, int, str]], list[tuple[str, str]]]:
-        """What was seen since the last time: tallies, tokens that must be distinct, nonces out of place."""
-        taken = self._tallies, self._tokens, self._suspects
-        self._tallies, self._tokens, self._suspects = {}, [], []
+    def take(self) -> Looked:
+        """What was seen since the last time."""
+        taken, self._seen = self._seen, Looked()
         return taken
 
     def _judge(self, answer: Answer, judges: Iterable[facts.Fact], at_ns: int) -> None:
         for fact in judges:
             if not fact.of(answer) or (fact.needs and fact.needs(answer, self._terms) is not None):
                 continue
-            tally = self._tallies.setdefault(fact.clause, Tally())
+            tally = self._seen.tallies.setdefault(fact.clause, Tally())
             tally.subjects += 1
             problems = [*fact.judge(answer, self._terms)]
             if not problems:
@@ -155,9 +165,11 @@ class Watch:
 
     def _trace(self, ask: Ask, completion_id: str | None, text: str) -> None:
         if completion_id:
-            self._tokens.append(("STR-17", hash_of(completion_id), ask.stream_id))
+            self._seen.tokens.append(("STR-17", hash_of(completion_id), ask.stream_id))
         if "nx" in text:
-            self._suspects += [(ask.stream_id, nonce) for nonce in set(NONCE.findall(text)) - {ask.nonce}]
+            self._seen.suspects += [
+                (ask.stream_id, nonce) for nonce in set(NONCE.findall(text)) - {ask.nonce}
+            ]
 
 
 def exchange_of(ask: Ask, trip: Trip, url: str, wall_ns: int, reads: tuple[Any, ...]) -> Exchange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Ledger:
     tallies: dict[str, Tally] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     inboxes: dict[str, Inbox] = field(default_factory=dict)
+    judged: Counter[str] = field(default_factory=Counter)  # streams: by digest, in full, not at all
     _tokens: dict[tuple[str, int], str] = field(default_factory=dict)
     _suspects: list[tuple[str, str]] = field(default_factory=list)
 
@@ -39,6 +41,7 @@ class Ledger:
         self.rows += batch.rows
         merge(self.tallies, batch.tallies)
         self._suspects += batch.suspects
+        self.judged.update(batch.judged)
         self.troubles += [text for text in batch.troubles if text not in self.troubles]
         for clause, token, stream_id in batch.tokens:
             self._distinct(clause, token, stream_id)

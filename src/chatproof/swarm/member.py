@@ -278,16 +278,17 @@ class Member:
                     self._send(payload)
 
     def _report(self, *, final: bool) -> None:
-        tallies, tokens, suspects = self._watch.take()
+        seen = self._watch.take()
         batch = Batch(
             run="",
             worker="",
             number=0,
             begun=self._begun,
             rows=self._rows,
-            tallies=tallies,
-            tokens=tokens,
-            suspects=suspects,
+            tallies=seen.tallies,
+            tokens=seen.tokens,
+            suspects=seen.suspects,
+            judged=dict(seen.judged),
             troubles=self._troubles,
             health=self.probes.snapshot(),
             final=final,

@@ -21,7 +21,7 @@ from chatproof.metrics.throughput import bunching, per_second, throughput
 from chatproof.record import Ending
 from chatproof.swarm.health import advice, complaints
 from chatproof.swarm.health import shown as health_shown
-from chatproof.swarm.kept import Tally, scope_of
+from chatproof.swarm.kept import EVERY, IN_FULL, Tally, scope_of
 from chatproof.swarm.ledger import Ledger
 from chatproof.verdict import Exit, Verdict
 
@@ -81,6 +81,11 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
             "budget_credits": None if ended.budget_credits is None else str(ended.budget_credits),
         },
         "conformance": conformance(ledger.tallies, contract, rows),
+        "judged": {
+            "every_stream": sorted(EVERY | {"STR-17"}),
+            "sample_only": sorted({fact.clause for fact in IN_FULL} - EVERY),
+            "streams": dict(ledger.judged),
+        },
         "health": {
             "valid": not found and not ended.incomplete,
             "clock": clock,
@@ -93,7 +98,9 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         **ended.extra,
     }
     if ended.terms and "capacity" not in ended.extra:  # a search goes beyond its objectives on purpose
-        section["slo"] = slo_report(judged(ended.terms, rows))
+        # an interrupt cuts streams off that would have ended: those are not the target's
+        own = [row for row in rows if row.ending is not Ending.STILL_RUNNING] if ended.interrupted else rows
+        section["slo"] = slo_report(judged(ended.terms, own))
     if ended.soak:
         section["drift"] = _drift(ledger, rows, window)
     return section

@@ -20,7 +20,7 @@ from chatproof.record import Ending
 from chatproof.run import terms_of
 from chatproof.swarm import aim, progress
 from chatproof.swarm.arrivals import Leg, expected
-from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, Conductor
+from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, STOP_FILE, Conductor
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.member import Member
@@ -151,6 +151,7 @@ class Wiring:
                     "capacity needs an objective: --slo 'ttft_p95<800ms', or [slo] in the target file"
                 )
             terms = aim.slo_of(target, ("ttft_p95<100ms",))
+        aim.measurable(terms, workloads)
         cost = aim.estimate(target, model, workloads, round(expected(legs)) if legs else None)
         users = self.environment.parsed_options.num_users or 1
         aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
@@ -237,7 +238,9 @@ class Wiring:
         if conductor.finishing:
             line.close()
             return
-        conductor.finish(reason, drain_s=conductor.options["drain_s"], seconds=lasted)
+        hasty = reason == STOP_FILE
+        drain_s = INTERRUPTED_DRAIN_S if hasty else conductor.options["drain_s"]
+        conductor.finish(reason, drain_s=drain_s, interrupted=hasty, seconds=lasted)
         line.close()
         self.close_run()
         if self.environment.parsed_options.headless:
@@ -260,7 +263,7 @@ class Wiring:
         """Locust stops a test: by its web page, or because no worker is left."""
         conductor = self.conductor
         if conductor is not None and conductor.running and not conductor.finishing:
-            gevent.spawn(self._finish, "stopped by hand", conductor.options["drain_s"], False)
+            gevent.spawn(self._finish, "locust stopped the test", conductor.options["drain_s"], False)
         elif conductor is None and self.member is not None:
             self.member.stop(self.environment.stop_timeout or INTERRUPTED_DRAIN_S)
 
