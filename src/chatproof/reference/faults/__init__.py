@@ -11,6 +11,7 @@ from . import (
     error_members,
     errors,
     failures,
+    idempotency,
     models,
     request,
     request_id,
@@ -34,5 +35,6 @@ FAULTS = by_name(
     errors.FAULTS,
     error_members.FAULTS,
     failures.FAULTS,
+    idempotency.FAULTS,
     models.FAULTS,
 )

@@ -12,6 +12,7 @@ from ..call import Call
 from ..changes import document, drop, header, limit, refuse, reply, with_header
 from ..conditions import (
     CLIENT_ID,
+    IDEMPOTENT,
     NON_ASCII,
     REFUSED,
     SECOND_MODEL,
@@ -108,14 +109,14 @@ _REPEATED = (
     Fault(
         "request-id-of-body",
         "Request ids are made from path and body, so that equal requests have equal ids.",
-        fails("RID-02"),
+        fails("RID-02", "IDM-08"),
         (Change(REQUEST_ID, _of_body, _GENERATED),),
     ),
     Fault(
         "request-id-of-second",
-        "Request ids are made from the clock, and requests of one second share theirs.",
+        "Without an idempotency key request ids are made from the clock, one a second.",
         fails("RID-02"),
-        (Change(REQUEST_ID, _of_second, _GENERATED),),
+        (Change(REQUEST_ID, _of_second, _GENERATED & ~IDEMPOTENT),),
     ),
     Fault(
         "request-id-shared-in-crowd",

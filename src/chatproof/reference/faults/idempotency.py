@@ -1,0 +1,296 @@
+"""Faults of Idempotency-Key: refused, forgotten, not told apart, kept too well, raced, replayed wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from ..access import FLAKY_KEY
+from ..call import Call
+from ..changes import put, refuse, remap, reply, usage, with_header
+from ..conditions import (
+    IDEMPOTENT,
+    REPLAY,
+    SECOND_MODEL,
+    STREAM,
+    SUCCEEDED,
+    SYNC,
+    When,
+    header_sent,
+    key_sent,
+    rule,
+)
+from ..problem import Problem, invalid
+from ..reply import Json, Reply
+from ..seams import COMPLETION, KEEPS, POSTINGS, SAME, SCOPE, WAITS, Change
+from ..vocabulary import Fault, fails, warns
+
+_REPLAYED = REPLAY & SUCCEEDED & SYNC
+_CONFLICT = rule("idempotency_conflict")
+
+_OPTIONAL = (
+    Fault(
+        "streams-refuse-keys",
+        "A stream with an idempotency key is refused.",
+        fails("IDM-01"),
+        (
+            refuse(
+                Problem(422, "unsupported_option", "Idempotency-Key does not go with stream."),
+                IDEMPOTENT & STREAM,
+            ),
+        ),
+    ),
+    Fault(
+        "second-model-refuses-keys",
+        "The second model's requests with an idempotency key are refused.",
+        fails("IDM-01"),
+        (refuse(invalid("Idempotency-Key is not allowed for this model."), IDEMPOTENT & SECOND_MODEL),),
+    ),
+)
+
+
+def _without_store(call: Call, scope: Hashable | None) -> Hashable | None:
+    return None
+
+
+def _under_its_body(call: Call, scope: Hashable | None) -> Hashable | None:
+    """A request whose key is new is filed under the key that brought the same body before."""
+    if scope is None or scope in call.world.kept:
+        return scope
+    bodies: dict[Any, Hashable] = call.world.memory.setdefault("scope by body", {})
+    return bodies.setdefault((call.key, call.raw), scope)
+
+
+def _new_id(old: str) -> str:
+    return f"{old}-1"
+
+
+def _uncharged(shown: Json) -> Json:
+    return {name: value for name, value in shown.items() if not name.startswith("credits")}
+
+
+def _shown(call: Call) -> Decimal:
+    return call.rendered.charge.credits if call.rendered else Decimal(0)
+
+
+_RESULT = (
+    Fault(
+        "keys-ignored",
+        "Idempotency keys are ignored.",
+        fails("IDM-02", "IDM-03", "IDM-08", "BIL-09") | warns("IDM-06"),
+        (Change(SCOPE, _without_store),),
+    ),
+    Fault(
+        "replay-has-new-id",
+        "A replay brings the first text under a new completion id.",
+        fails("IDM-02", "IDM-08") | warns("IDM-06"),
+        (put(COMPLETION, "/id", _new_id, _REPLAYED),),
+    ),
+    Fault(
+        "replay-has-new-text",
+        "A replay brings another text under the first completion's id.",
+        fails("IDM-02"),
+        (put(COMPLETION, "/choices/0/message/content", "Here is another answer.", _REPLAYED),),
+    ),
+    Fault(
+        "replay-posts-again",
+        "A replay shows the first charge and takes it off the wallet again.",
+        fails("IDM-02", "BIL-09"),
+        (Change(POSTINGS, lambda call, amounts: (_shown(call),), _REPLAYED),),
+    ),
+    Fault(
+        "replay-refunds",
+        "A replay gives the first charge back to the wallet.",
+        fails("BIL-09"),
+        (Change(POSTINGS, lambda call, amounts: (-_shown(call),), _REPLAYED),),
+    ),
+    Fault(
+        "replay-costs-double",
+        "A replay shows twice the first charge.",
+        fails("IDM-02", "BIL-09", "BIL-04"),
+        (
+            usage("credits", lambda old: str(Decimal(old) * 2), _REPLAYED),
+            usage("credits_usd_reference", lambda old: str(Decimal(old) * 2), _REPLAYED),
+        ),
+    ),
+    Fault(
+        "replay-is-free",
+        "A replay shows that it costs nothing.",
+        fails("IDM-02", "BIL-09", "BIL-04", "BIL-05"),
+        (usage("credits", "0", _REPLAYED), usage("credits_usd_reference", "0", _REPLAYED)),
+    ),
+    Fault(
+        "replay-without-charge",
+        "A replay shows no charge.",
+        fails("IDM-02", "BIL-01", "BIL-09"),
+        (put(COMPLETION, "/usage", _uncharged, _REPLAYED),),
+    ),
+)
+
+
+def _apart_from_conflicts(call: Call, scope: Hashable | None) -> Hashable | None:
+    """A key that brings another body than before runs without the store."""
+    bodies: dict[Any, bytes] = call.world.memory.setdefault("body by scope", {})
+    return scope if scope is None or bodies.setdefault(scope, call.raw) == call.raw else None
+
+
+_CONFLICTS = (
+    Fault(
+        "conflict-gives-first-result",
+        "The same key with another body gets the first body's result.",
+        fails("IDM-03"),
+        (Change(SAME, lambda call, same: True),),
+    ),
+    Fault(
+        "conflict-served-anew",
+        "The same key with another body is served as if it had no key.",
+        fails("IDM-03"),
+        (Change(SCOPE, _apart_from_conflicts),),
+    ),
+    Fault(
+        "conflict-as-400",
+        "The same key with another body is an invalid request.",
+        fails("IDM-03"),
+        (remap(_CONFLICT, status=400, code="invalid_request"),),
+    ),
+    Fault(
+        "conflict-as-500",
+        "The same key with another body is an internal error.",
+        fails("IDM-03"),
+        (remap(_CONFLICT, status=500, code="internal_error", retryable=True),),
+    ),
+)
+
+
+def _never_the_same(call: Call, same: bool) -> bool:
+    """What was found under another key's scope is no duplicate."""
+    return same and call.world.memory.get("filed elsewhere") != call.nonce
+
+
+def _under_its_body_noted(call: Call, scope: Hashable | None) -> Hashable | None:
+    found = _under_its_body(call, scope)
+    if found != scope:
+        call.world.memory["filed elsewhere"] = call.nonce
+    return found
+
+
+_APART = (
+    Fault(
+        "key-not-looked-at",
+        "A body that was sent before under another key gets that key's result.",
+        fails("IDM-04", "RSP-02"),
+        (Change(SCOPE, _under_its_body),),
+    ),
+    Fault(
+        "body-sent-under-other-key-conflicts",
+        "A body that was sent before under another key is a conflict.",
+        fails("IDM-04"),
+        (Change(SCOPE, _under_its_body_noted), Change(SAME, _never_the_same)),
+    ),
+)
+
+_LIMITED_BEFORE = key_sent(FLAKY_KEY) & REPLAY & rule("rate_limited")
+
+_KEPT = (
+    Fault(
+        "rate-limit-kept",
+        "A 429 is stored under the key, and the retry gets it again.",
+        fails("IDM-05"),
+        (Change(KEEPS, lambda call, keeps: True, rule("rate_limited")),),
+    ),
+    Fault(
+        "retry-conflicts",
+        "After a 429 the retry with the same key is a conflict.",
+        fails("IDM-05"),
+        (
+            Change(KEEPS, lambda call, keeps: True, rule("rate_limited")),
+            remap(_LIMITED_BEFORE, status=409, code="idempotency_conflict", retryable=False, headers=()),
+        ),
+    ),
+    Fault(
+        "retry-crashes",
+        "After a 429 the retry with the same key is an internal error.",
+        fails("IDM-05"),
+        (
+            Change(KEEPS, lambda call, keeps: True, rule("rate_limited")),
+            remap(_LIMITED_BEFORE, status=500, code="internal_error", headers=()),
+        ),
+    ),
+)
+
+
+def _unfinished(call: Call) -> bool:
+    kept = call.world.kept.get((call.key, call.idempotency_key))
+    return kept is not None and not kept.result.done()
+
+
+def _same_when_done(call: Call, same: bool) -> bool:
+    """A duplicate of a request in flight is refused; its refusal is told by `_RACED`."""
+    if not _unfinished(call):
+        return same
+    call.skipped.add("raced")
+    return False
+
+
+_RACED = _CONFLICT & When("its first request is in flight", lambda call: "raced" in call.skipped)
+
+
+_RACES = (
+    Fault(
+        "duplicates-race",
+        "A duplicate of a request in flight is worked on, too.",
+        warns("IDM-06"),
+        (Change(WAITS, lambda call, waits: False),),
+    ),
+    Fault(
+        "duplicate-in-flight-crashes",
+        "A duplicate of a request in flight is an internal error.",
+        warns("IDM-06"),
+        (
+            Change(SAME, _same_when_done),
+            remap(_RACED, status=500, code="internal_error", retryable=True),
+        ),
+    ),
+    Fault(
+        "duplicate-in-flight-invalid",
+        "A duplicate of a request in flight is an invalid request.",
+        warns("IDM-06"),
+        (Change(SAME, _same_when_done), remap(_RACED, status=400, code="invalid_request")),
+    ),
+)
+
+
+def _first_id(call: Call, plan: Reply) -> Reply:
+    """The header of the first answer is stored with its body."""
+    made = call.rendered
+    ids: dict[str, str] = call.world.memory.setdefault("request id by completion", {})
+    first = ids.setdefault(made.identity.id if made else "", call.request_id)
+    return replace(plan, headers=with_header(plan.headers, "X-Request-Id", first)) if call.replay else plan
+
+
+def _stored_header(name: str, sentence: str, other: str, when: When) -> Fault:
+    def edit(call: Call, plan: Reply) -> Reply:
+        stored = _first_id(call, plan)
+        return stored if when.holds(call) else plan
+
+    return Fault(name, sentence, fails("IDM-08", other), (reply(edit, SUCCEEDED & SYNC & IDEMPOTENT),))
+
+
+_IDS = (
+    _stored_header(
+        "replay-has-first-request-id",
+        "A replay without an id of the client's brings the first one's X-Request-Id.",
+        "RID-02",
+        ~header_sent("X-Request-Id"),
+    ),
+    _stored_header(
+        "replay-ignores-client-id",
+        "A replay brings the first one's X-Request-Id instead of the client's own.",
+        "RID-03",
+        header_sent("X-Request-Id"),
+    ),
+)
+
+FAULTS = (*_OPTIONAL, *_RESULT, *_CONFLICTS, *_APART, *_KEPT, *_RACES, *_IDS)
