@@ -10,7 +10,7 @@ import pytest
 
 from chatproof.redact import Redactor
 from chatproof.report import dumps, faces, made_with, report_of, write
-from chatproof.report.directory import ReportError, place
+from chatproof.report.directory import ReportError, place, usable
 from chatproof.schemas import load_schemas
 from chatproof.target import folder, read_contract
 from chatproof.verdict import Exit, Outcome, Verdict, decide
@@ -165,6 +165,16 @@ def test_a_file_in_the_way_is_one_clear_line(tmp_path: Path) -> None:
 
     with pytest.raises(ReportError, match=r"cannot be written to .* name another folder with --report"):
         place(tmp_path / "file" / "r", {"report.json": b""})
+
+
+def test_a_folder_that_cannot_be_used_is_known_before_the_run(tmp_path: Path) -> None:
+    """Nothing is sent for a report that has no place; asking leaves nothing behind."""
+    (tmp_path / "file").write_text("")
+
+    usable(tmp_path / "new" / "folder")
+    with pytest.raises(ReportError, match="is a file: name another folder"):
+        usable(tmp_path / "file" / "r")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_latest_points_to_the_newest_report(tmp_path: Path) -> None:

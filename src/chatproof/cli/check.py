@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from chatproof.answer import Answer
 from chatproof.check import CheckFailed, Conductor, check
 from chatproof.cli import dry_run as dry
 from chatproof.cli.deployment import EXIT_CODES, Deployment, Stop, named_target, opened, target_options
+from chatproof.cli.reporting import check_folder, publish
 from chatproof.cli.screen import closing_line, show_rows
 from chatproof.preflight import hint
 from chatproof.run import Judged, ProbeReport
@@ -55,12 +57,24 @@ def command(
     if dry_run:
         dry.show(console, target, jobs or default_jobs(target), seed)
         return
+    check_folder(report)
+    started = datetime.now(UTC)
     with opened(target, seed) as deployment:
         judged = judged_run(console, deployment, jobs or default_jobs(target))
         show_rows(console, judged.rows, hint([Answer(exchange) for exchange in judged.exchanges]))
         verdict = decide(judged.rows, strict=strict, interrupted=judged.interrupted)
+        publish(
+            report,
+            judged,
+            deployment,
+            verdict,
+            command="check",
+            started=started,
+            jobs=jobs or default_jobs(target),
+            strict=strict,
+        )
         if report is not None:
-            console.print(f"report in {report}/")
+            console.print(f"report in {report}/", soft_wrap=True)
         closing_line(console, verdict, deployment.target.base_url, embedded=deployment.embedded)
     sys.exit(int(verdict.exit))
 

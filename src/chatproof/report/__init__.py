@@ -16,7 +16,7 @@ from chatproof.redact import Redactor
 from chatproof.report import allure
 from chatproof.report.accept import deviation_entry
 from chatproof.report.difference import difference
-from chatproof.report.directory import ReportError, place
+from chatproof.report.directory import ReportError, place, usable
 from chatproof.report.document import RECORDING, Document, dumps, report_of
 from chatproof.report.fingerprint import RunInfo, made_with
 from chatproof.report.github import github_lines
@@ -39,6 +39,7 @@ __all__ = [
     "made_with",
     "report_of",
     "scan",
+    "usable",
     "write",
 ]
 

@@ -18,6 +18,15 @@ class ReportError(Exception):
     """The report cannot be written; the text says where and why."""
 
 
+def usable(directory: Path) -> None:
+    """Whether a report could be written there, as far as can be told without writing; else ReportError."""
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise ReportError(_said(directory, NotADirectoryError(20, f"{existing} is a file")))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ReportError(_said(directory, PermissionError(13, f"{existing} is not writable")))
+
+
 def place(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files, by their path within `directory`, and take the place of what a report left there before.
 
