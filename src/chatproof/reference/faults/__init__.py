@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..vocabulary import by_name
 from . import (
     authentication,
+    billing,
     chunks,
     concurrency,
     endpoint,
@@ -19,6 +20,7 @@ from . import (
     sampling,
     streaming,
     values,
+    wallets,
 )
 
 FAULTS = by_name(
@@ -36,5 +38,7 @@ FAULTS = by_name(
     error_members.FAULTS,
     failures.FAULTS,
     idempotency.FAULTS,
+    billing.FAULTS,
+    wallets.FAULTS,
     models.FAULTS,
 )
