@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "chatproof"
 LAYERS = (
     "record sse contract target target_address target_file target_keys target_secrets target_starter",
     "answer redact money linear_charge incremental verdict facts metrics",
-    "schemas prices evidence har wire probe turns preflight run check rehearsal proof reference swarm report",
+    "schemas prices evidence har wire probe balance turns preflight run check rehearsal proof reference swarm report",
     "cli conformance load",
 )
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts.split()}
