@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatproof.answer import Answer
-from chatproof.facts import FACTS, Terms, judge
+from chatproof.facts import FACTS, Terms, judge, oddities
 from chatproof.record import Tag, Transfer
 from chatproof.target import Settings
 from chatproof.verdict import Problem
@@ -459,3 +459,10 @@ def test_cut_stream_belongs_to_no_crowd_without_an_id() -> None:
     empty = stream_answer(body=b"", tag=Tag("crowd", "1"))
 
     assert judge([empty, empty], TERMS)["STR-17"].subjects == 0
+
+
+def test_oddities_are_counted_by_stream() -> None:
+    """STR-19 says in how many streams each legal oddity was; bodies and plain streams count for nothing."""
+    crlf, odd = LEGAL["CRLF"], stream_answer([": a\n\n: b\n\n", *CHUNKS])
+
+    assert oddities([stream_answer(), crlf, crlf, odd, sync_answer()]) == {"crlf": 2, "comment": 1}
