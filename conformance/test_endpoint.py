@@ -53,6 +53,15 @@ def test_wrong_method_is_refused(talk: Talk, method: str) -> None:
     enveloped(answer, (404, 405), f"{method} on the chat route")
 
 
+@pytest.mark.clause("EP-05")
+def test_offered_coding(talk: Talk) -> None:
+    """What a client that can read gzip gets is judged on every exchange: gzip or no coding, and JSON either way."""
+    answer = talk.chat(headers=(("Accept-Encoding", "gzip"),))
+
+    if answer.status is None or noise(answer):
+        raise NotObserved(told(answer))
+
+
 def unauthorised(talk: Talk, authorization: str | None, codes: tuple[str, ...]) -> None:
     """Judge what a request with other credentials gets."""
     talk.refused(

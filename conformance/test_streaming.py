@@ -187,3 +187,14 @@ def test_stream_costs_what_a_body_costs(talk: Talk) -> None:
 def same_charge(one: Printed | None, other: Printed | None) -> bool:
     """Whether two charges agree as printed; one that is not shown is not compared."""
     return one is None or other is None or abs(one.value - other.value) <= max(one.unit, other.unit)
+
+
+@pytest.mark.clause("STR-19")
+def test_offered_coding(talk: Talk) -> None:
+    """What a client that can read gzip and deflate gets is recorded; as a stream it is judged like any other."""
+    answer = talk.chat(stream=True, headers=(("Accept-Encoding", "gzip, deflate"),))
+
+    if not arrived(answer):
+        raise NotObserved(told(answer))
+    coding = answer.exchange.header("Content-Encoding") or "none"
+    talk.notes.append(f"a stream for which gzip and deflate were offered has the coding {coding}")

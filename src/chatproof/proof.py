@@ -88,7 +88,8 @@ def cases(reference: Reference, fault: str | None = None, clause: str | None = N
     all_cases = [Case(CLEAN, CLEAN, reference.base_url, kept)]
     for variation in VARIATIONS.values():
         url = reference.base_url_of(variation.name)
-        all_cases.append(Case(variation.name, "variation", url, kept, variation.settings))
+        expected = {**kept, **variation.outcomes}
+        all_cases.append(Case(variation.name, "variation", url, expected, variation.settings))
     for broken in FAULTS.values():
         expected = {**kept, **broken.blinds, **broken.breaks}
         all_cases.append(Case(broken.name, "fault", reference.base_url_of(broken.name), expected))

@@ -41,6 +41,7 @@ class Framing(StrEnum):
 
     LENGTH = "length"
     CHUNKED = "chunked"
+    CLOSE = "close"  # by the end of the connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .seams import Change
 
@@ -53,12 +53,19 @@ class Fault:
 
 @dataclass(frozen=True)
 class Variation:
-    """A deployment that is odd and legal; `settings` is TOML that its target file needs beside the usual."""
+    """A deployment that is odd and legal; `settings` is TOML that its target file needs beside the usual.
+
+    `outcomes` names the clauses of which such a target file makes something else than a pass.
+    """
 
     name: str
     sentence: str
     changes: tuple[Change[Any], ...]
     settings: str = ""
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+
+
+Named = TypeVar("Named", Fault, Variation)
 
 
 def fails(*clauses: str) -> dict[str, str]:
@@ -76,14 +83,14 @@ def unseen(*clauses: str) -> dict[str, str]:
     return dict.fromkeys(clauses, "not_observed")
 
 
-def by_name(*shelves: tuple[Fault, ...]) -> Mapping[str, Fault]:
-    """Faults by their name.
+def by_name(*shelves: tuple[Named, ...]) -> Mapping[str, Named]:
+    """Faults, or variations, by their name.
 
     Raises ValueError where a name is given twice.
     """
-    found: dict[str, Fault] = {}
-    for fault in (fault for shelf in shelves for fault in shelf):
-        if fault.name in found:
-            raise ValueError(f"two faults are named {fault.name}")
-        found[fault.name] = fault
+    found: dict[str, Named] = {}
+    for one in (one for shelf in shelves for one in shelf):
+        if one.name in found:
+            raise ValueError(f"two are named {one.name}")
+        found[one.name] = one
     return found

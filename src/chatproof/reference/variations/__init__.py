@@ -1,0 +1,17 @@
+"""Legal oddities of real deployments, each a named value: the suite must see no difference."""
+
+from __future__ import annotations
+
+from ..vocabulary import by_name
+from . import billing, bodies, chunks, errors, framing, identity, settings, timing
+
+VARIATIONS = by_name(
+    framing.VARIATIONS,
+    chunks.VARIATIONS,
+    bodies.VARIATIONS,
+    errors.VARIATIONS,
+    identity.VARIATIONS,
+    billing.VARIATIONS,
+    timing.VARIATIONS,
+    settings.VARIATIONS,
+)
