@@ -303,11 +303,12 @@ def test_an_unreachable_target_is_said_once(tmp_path: Path) -> None:
 
 USAGE = {
     "an objective that is none": (("--slo", "ttft_p95=800"), "not understood"),
+    "an objective that is none, with workers": (("--slo", "fast", "--processes", "2"), "not understood"),
     "another machine without --yes": (("--host", "http://192.0.2.1/v1"), "add --yes"),
     "a target file that is not there": (("--target", "/nowhere.toml"), "cannot be read"),
     "an objective on what is not measured": (
         ("--slo", "ttft_p95<1s", "--stream-share", "0"),
-        "no stream of this run",
+        "is not measured",
     ),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import msgspec
+import psutil  # type: ignore[import-untyped]
 from locust import argument_parser
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 
@@ -129,6 +130,8 @@ class Wiring:
             self._aim()
         except (TargetError, aim.UsageError, ValueError) as problem:
             progress.say(f"usage: {problem}")
+            for child in psutil.Process().children():  # workers would wait minutes for a master that never comes
+                child.kill()
             sys.exit(2)
 
     def _aim(self) -> None:
