@@ -45,7 +45,7 @@ _MEMBERS = (
     Fault(
         "message-is-list",
         "The message about messages that are no array is a list.",
-        fails("ERR-01", "ERR-05"),
+        fails("ERR-05"),
         (put(ENVELOPE, "/error/message", ["messages must be an array."], rule("messages_string")),),
     ),
     Fault(

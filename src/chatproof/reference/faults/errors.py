@@ -54,7 +54,7 @@ _SHAPE = (
     Fault(
         "role-missing-detail",
         "A missing role is told as the validator's detail list.",
-        fails("ERR-01", "REQ-03"),
+        fails("ERR-01"),
         (
             document(
                 ENVELOPE,
@@ -80,13 +80,13 @@ _SHAPE = (
     Fault(
         "unavailable-code-absent",
         "An unavailable model's envelope has no code.",
-        fails("ERR-01", "ERR-03", "ERR-10"),
+        fails("ERR-01", "ERR-10"),
         (drop(ENVELOPE, "/error/code", _DOWN),),
     ),
     Fault(
         "empty-wallet-message-absent",
         "An empty wallet's envelope has no message.",
-        fails("ERR-01", "ERR-05"),
+        fails("ERR-01"),
         (drop(ENVELOPE, "/error/message", _EMPTY),),
     ),
 )
@@ -97,25 +97,25 @@ _RETRYABLE = (
     Fault(
         "retryable-string",
         "The envelope of a temperature out of range says retryable in quotes.",
-        fails("ERR-01", "ERR-02"),
+        fails("ERR-02"),
         (put(ENVELOPE, "/error/retryable", "false", rule("temperature_high")),),
     ),
     Fault(
         "retryable-number",
         "The envelope of an unavailable model says retryable 1.",
-        fails("ERR-01", "ERR-02", "ERR-10"),
+        fails("ERR-02", "ERR-10"),
         (put(ENVELOPE, "/error/retryable", 1, _DOWN),),
     ),
     Fault(
         "retryable-null",
         "The envelope of the rate limit says retryable null.",
-        fails("ERR-01", "ERR-02", "ERR-09"),
+        fails("ERR-02", "ERR-09"),
         (put(ENVELOPE, "/error/retryable", None, _LIMITED),),
     ),
     Fault(
         "retryable-absent",
         "The envelope of a top_p out of range does not say whether to retry.",
-        fails("ERR-01", "ERR-02"),
+        fails("ERR-01"),
         (drop(ENVELOPE, "/error/retryable", rule("top_p_high")),),
     ),
     Fault(
@@ -180,7 +180,7 @@ _CODES = (
     Fault(
         "code-of-openai",
         "A temperature below its range is an invalid_request_error, as OpenAI says.",
-        fails("ERR-03", "SMP-02"),
+        fails("ERR-03"),
         (remap(rule("temperature_low"), code="invalid_request_error"),),
     ),
     Fault(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..access import EMPTY_KEY, LIMITED_KEY
 from ..call import Call
 from ..changes import limit, remap
 from ..conditions import (
+    IDEMPOTENT,
     When,
     asks_for,
+    code,
     key_sent,
     prompt,
     rule,
     status,
 )
 from ..problem import Problem
-from ..seams import LIMIT, PROBLEM, Change
-from ..vocabulary import Fault, fails, warns
+from ..seams import IDENTITY, LIMIT, PROBLEM, Change
+from ..vocabulary import Fault, fails
 from ..wallet import DOWN
 
 _LIMITED = rule("rate_limited") & key_sent(LIMITED_KEY)  # not the flaky key: its retries are IDM-05's
@@ -63,10 +66,13 @@ _PROVOKED = (
         (remap(_LIMITED, status=503, code="model_unavailable"),),
     ),
     Fault(
-        "unavailable-served-by-other",
-        "An unavailable model's requests are served by another model without a word.",
-        fails("ERR-10") | warns("RSP-04"),
-        (limit(None, _DOWN_ASKED),),
+        "unavailable-served",
+        "Requests for an unavailable model are served under its name.",
+        fails("ERR-10"),
+        (
+            limit(None, _DOWN_ASKED),
+            Change(IDENTITY, lambda call, identity: replace(identity, model=DOWN), _DOWN_ASKED),
+        ),
     ),
     Fault(
         "unavailable-as-502",
@@ -109,40 +115,53 @@ _PROVOKED = (
 # The same refusal again -------------------------------------------------------------------------------------
 
 
-def _again(call: Call) -> bool:
-    """Whether this very request was refused before."""
-    asked = (call.method, call.path, call.authorization, call.raw)
+def _seen(call: Call) -> bool:
+    """Whether this very request, with the same idempotency key or without one, was made before."""
+    asked = (call.method, call.path, call.authorization, call.idempotency_key, call.raw)
     refused: set[Any] = call.world.memory.setdefault("refused", set())
     seen = asked in refused
     refused.add(asked)
     return seen
 
 
-_AGAIN = When("this very request was refused before", _again)
+_AGAIN = When("this very request was refused before", _seen)
+
+
+def _forgotten(call: Call, problem: Problem | None) -> Problem | None:
+    return None if problem and problem.rule == "temperature_high" and _seen(call) else problem
+
 
 _REPEATED = (
     Fault(
         "refusal-forgotten",
-        "An invalid request is served when it is sent again.",
+        "A temperature out of range is refused, and served when it is asked for again.",
+        fails("ERR-13"),
+        (Change(PROBLEM, _forgotten),),
+    ),
+    Fault(
+        "refusal-hardens",
+        "An unknown model is forbidden when it is asked for again.",
+        fails("ERR-13"),
+        (remap(code("unsupported_model") & _AGAIN, status=403, code="forbidden"),),
+    ),
+    Fault(
+        "refusal-crashes-when-kept",
+        "An invalid request under the same idempotency key again is an internal error.",
         fails("ERR-13"),
         (
-            Change(
-                PROBLEM,
-                lambda call, problem: None if problem and problem.status == 400 and _again(call) else problem,
+            remap(
+                code("invalid_request") & IDEMPOTENT & _AGAIN,
+                status=500,
+                code="internal_error",
+                retryable=True,
             ),
         ),
     ),
     Fault(
-        "refusal-hardens",
-        "A request that was refused before is forbidden when it is sent again.",
+        "unknown-key-banned",
+        "The same request with the same unknown key again is forbidden.",
         fails("ERR-13"),
-        (remap(status(400) & _AGAIN, status=403, code="forbidden"),),
-    ),
-    Fault(
-        "refusal-crashes-when-cached",
-        "An invalid request that is sent again is an internal error.",
-        fails("ERR-13"),
-        (remap(status(400) & _AGAIN, status=500, code="internal_error", retryable=True),),
+        (remap(rule("unknown_key") & _AGAIN, status=403, code="forbidden"),),
     ),
 )
 

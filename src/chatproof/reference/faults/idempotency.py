@@ -9,12 +9,10 @@ from typing import Any
 
 from ..access import FLAKY_KEY
 from ..call import Call
-from ..changes import put, refuse, remap, reply, usage, with_header
+from ..changes import limit, put, refuse, remap, reply, usage, with_header
 from ..conditions import (
     IDEMPOTENT,
     REPLAY,
-    SECOND_MODEL,
-    STREAM,
     SUCCEEDED,
     SYNC,
     When,
@@ -30,23 +28,20 @@ from ..vocabulary import Fault, fails, warns
 _REPLAYED = REPLAY & SUCCEEDED & SYNC
 _CONFLICT = rule("idempotency_conflict")
 
+_CRASHED = Problem(500, "internal_error", "The gateway failed.", retryable=True)
+
 _OPTIONAL = (
     Fault(
-        "streams-refuse-keys",
-        "A stream with an idempotency key is refused.",
-        fails("IDM-01"),
-        (
-            refuse(
-                Problem(422, "unsupported_option", "Idempotency-Key does not go with stream."),
-                IDEMPOTENT & STREAM,
-            ),
-        ),
+        "key-required",
+        "A request without an idempotency key is refused.",
+        fails("IDM-01", "EP-01"),
+        (refuse(invalid("Idempotency-Key is required."), ~IDEMPOTENT),),
     ),
     Fault(
-        "second-model-refuses-keys",
-        "The second model's requests with an idempotency key are refused.",
-        fails("IDM-01"),
-        (refuse(invalid("Idempotency-Key is not allowed for this model."), IDEMPOTENT & SECOND_MODEL),),
+        "key-needed-by-middleware",
+        "A request without an idempotency key is an internal error.",
+        fails("IDM-01", "EP-01"),
+        (limit(_CRASHED, ~IDEMPOTENT),),
     ),
 )
 
@@ -176,12 +171,22 @@ def _under_its_body_noted(call: Call, scope: Hashable | None) -> Hashable | None
     return found
 
 
+def _without_case(call: Call, scope: Hashable | None) -> Hashable | None:
+    return scope and (call.key, (call.idempotency_key or "").lower())
+
+
 _APART = (
     Fault(
         "key-not-looked-at",
         "A body that was sent before under another key gets that key's result.",
         fails("IDM-04", "RSP-02"),
         (Change(SCOPE, _under_its_body),),
+    ),
+    Fault(
+        "keys-compared-without-case",
+        "Keys that differ only in the case of their letters are one key.",
+        fails("IDM-04", "RSP-02"),
+        (Change(SCOPE, _without_case),),
     ),
     Fault(
         "body-sent-under-other-key-conflicts",

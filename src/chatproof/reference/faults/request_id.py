@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from dataclasses import replace
 
 from ..access import LIMITED_KEY
@@ -12,7 +11,6 @@ from ..call import Call
 from ..changes import document, drop, header, limit, refuse, reply, with_header
 from ..conditions import (
     CLIENT_ID,
-    IDEMPOTENT,
     NON_ASCII,
     REFUSED,
     SECOND_MODEL,
@@ -90,8 +88,8 @@ def _of_body(call: Call, made: str) -> str:
     return f"req_{hashlib.sha256(call.path.encode() + call.raw).hexdigest()[:32]}"
 
 
-def _of_second(call: Call, made: str) -> str:
-    return f"req_{int(time.time()):x}"
+def _of_few(call: Call, made: str) -> str:
+    return f"req_{call.number % 251}"
 
 
 def _of_neighbour(call: Call, made: str) -> str:
@@ -113,10 +111,10 @@ _REPEATED = (
         (Change(REQUEST_ID, _of_body, _GENERATED),),
     ),
     Fault(
-        "request-id-of-second",
-        "Without an idempotency key request ids are made from the clock, one a second.",
+        "request-id-wraps",
+        "Request ids count up to 250 and start again.",
         fails("RID-02"),
-        (Change(REQUEST_ID, _of_second, _GENERATED & ~IDEMPOTENT),),
+        (Change(REQUEST_ID, _of_few, _GENERATED),),
     ),
     Fault(
         "request-id-shared-in-crowd",

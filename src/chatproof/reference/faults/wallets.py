@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ..access import MAIN_KEY
 from ..call import Call
-from ..conditions import IDEMPOTENT, REPLAY, STREAM, SUCCEEDED, SYNC, When, asks_for, key_sent
+from ..conditions import REPLAY, STREAM, SUCCEEDED, SYNC, When, asks_for, key_sent
 from ..seams import POSTINGS, Change
 from ..vocabulary import Fault, fails
 from ..wallet import DOWN
@@ -14,7 +14,7 @@ from ..wallet import DOWN
 Amounts = tuple[Decimal, ...]
 
 _STREAMED = STREAM & SUCCEEDED & ~REPLAY
-_SYNC = SYNC & SUCCEEDED & ~IDEMPOTENT
+_SYNC = SYNC & SUCCEEDED & ~REPLAY
 _FAILED = key_sent(MAIN_KEY) & ~SUCCEEDED
 _INVALID = _FAILED & ~asks_for(model=DOWN)
 _USAGE = When("usage was asked for", lambda call: call.include_usage)
@@ -54,23 +54,31 @@ FAULTS = (
     ),
     _balance(
         "sync-in-two-ledger-rows",
-        "A sync call without an idempotency key is taken off the wallet twice.",
+        "A sync call is taken off the wallet twice.",
         Change(POSTINGS, _twice, _SYNC),
+        "BIL-09",
     ),
     _balance(
         "sync-not-posted",
-        "A sync call without an idempotency key shows its charge and is not taken off the wallet.",
+        "A sync call shows its charge and is not taken off the wallet.",
         Change(POSTINGS, _nothing, _SYNC),
+        "BIL-09",
     ),
     _balance(
         "posted-rounded-up",
         "A sync call shows its charge and is taken off the wallet rounded up.",
         Change(POSTINGS, _rounded_up, _SYNC),
+        "BIL-09",
     ),
     _balance(
         "fee-beside-the-charge",
         "A stream is taken off the wallet with a fee that the answer does not show.",
         Change(POSTINGS, _fee, _STREAMED & _USAGE),
+    ),
+    _balance(
+        "stream-without-usage-free",
+        "A stream that was not asked for usage is not taken off the wallet.",
+        Change(POSTINGS, _nothing, _STREAMED & ~_USAGE),
     ),
     _balance(
         "failed-calls-posted",
