@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from chatproof.answer import CHAT_ROUTE, Answer
@@ -21,8 +22,10 @@ from chatproof.target import Settings, folder, read_contract
 __all__ = [
     "ABSENT",
     "ASKED",
+    "BASE",
     "CHUNKS",
     "COMPLETION",
+    "CREATED",
     "ERROR",
     "MODEL",
     "WALL_NS",
@@ -99,6 +102,7 @@ def changed(value: Any, changes: Mapping[str, Any]) -> Any:
     return new
 
 
+@cache
 def terms(settings: Settings | None = None) -> Terms:
     """The published contract and schemas, and the default settings unless others are given."""
     schemas = load_schemas(folder("schemas"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from chatproof.answer import Answer
 from chatproof.contract import ErrorCode
@@ -77,16 +78,16 @@ def code_is_public(a: Answer, terms: Terms) -> Iterator[Problem]:
 @fact("ERR-04", of=coded)
 def code_status_and_retryable_agree(a: Answer, terms: Terms) -> Iterator[Problem]:
     """Code, status and `retryable` are one row of the table."""
-    row = next((row for row in terms.error_codes if row.code == a.code), None)
-    said = _error(a).get("retryable")
-    if row is None:
+    own = next((row for row in terms.error_codes if row.code == a.code), None)
+    row = own if own is None or a.status in _statuses(own, terms) else None
+    if row is None and (own is None or not _taken(a, terms)):
         row = next((r for r in terms.error_codes if r.code is None and a.status in r.statuses), None)
-        if row is None:
-            return  # the code is unknown here: ERR-03's
-    elif a.status not in _statuses(row, terms):
-        expected = " or ".join(map(str, _statuses(row, terms)))
-        yield problem(f"{a.code} with status {expected}", f"status {a.status}")
+    if row is None:
+        if own is not None:  # else the code is unknown here: ERR-03's
+            expected = " or ".join(map(str, _statuses(own, terms)))
+            yield problem(f"{a.code} with status {expected}", f"status {a.status}")
         return
+    said = _error(a).get("retryable")
     if type(said) is bool and said is not _retryable(row, terms):
         yield problem(f"retryable {_json(_retryable(row, terms))} with {a.status} {a.code}", _json(said))
 
@@ -114,8 +115,16 @@ def retry_after_is_readable(a: Answer, terms: Terms) -> Iterator[Problem]:
         yield problem("Retry-After as whole seconds or an HTTP date", repr(said))
 
 
+_CLOCK = r"\d\d:\d\d:\d\d"
+HTTP_DATES = (  # RFC 9110, 5.6.7: the form to send, and two that are still to be understood
+    re.compile(rf"[A-Z][a-z]{{2}}, \d\d [A-Z][a-z]{{2}} \d{{4}} {_CLOCK} GMT"),
+    re.compile(rf"[A-Z][a-z]+day, \d\d-[A-Z][a-z]{{2}}-\d\d {_CLOCK} GMT"),
+    re.compile(rf"[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d {_CLOCK} \d{{4}}"),
+)
 LEAKS: Mapping[str, re.Pattern[str]] = {
-    "a key": re.compile(r"<redacted:[^>]+>|\bsk-[A-Za-z0-9_-]{12,}|\bBearer +[A-Za-z0-9._~+/-]{12,}"),
+    "a key": re.compile(
+        r"<redacted:[^>]+>|\bsk-[A-Za-z0-9_-]{12,}|\bBearer +(?=\S*\d)[A-Za-z0-9._~+/-]{12,}"
+    ),
     "a digest": re.compile(r"\b(?:[0-9a-f]{64}|[0-9A-F]{64})\b"),
     "a stack trace": re.compile(
         r"Traceback \(most recent call last\)|File \\?\"[^\"]+\\?\", line \d+|\bgoroutine \d+ \[|"
@@ -125,12 +134,15 @@ LEAKS: Mapping[str, re.Pattern[str]] = {
         r"(?<![\w/:.])/(?:app|etc|home|opt|proc|root|srv|tmp|usr|var|workspace)/[\w./-]+|\b[A-Z]:\\\\?[\w\\.-]+"
     ),
     "SQL": re.compile(
-        r"(?i)\bselect\b.{1,80}\bfrom\b.{1,80}\b(where|limit|join)\b|\binsert into \w+|\bdelete from \w+ where|"
-        r"\bupdate \w+ set\b|sqlstate|psycopg2?\.|sqlalchemy|relation \\?\"\w+\\?\" does not exist"
+        r"\bSELECT\b.{1,200}\bFROM\b|\bINSERT INTO\b|(?i:\bselect\s+(\*|[\w.]+(\s*,\s*[\w.]+)*)\s+from\s+\S+\s+"
+        r"(where|limit|join|order)\b|\binsert into [\w.]+ *\(|\bdelete from [\w.]+ where\b|"
+        r"\bupdate [\w.]+ set [\w.]+ *=|sqlstate|psycopg2?\.|sqlalchemy|"
+        r"relation \\?\"\w+\\?\" does not exist)"
     ),
     "an upstream's host": re.compile(
-        r"https?://(?:api\.|[\w.-]+:\d+|\d+\.\d+\.\d+\.\d+)[\w./:-]*|\b[\w-]+(?:\.[\w-]+)*\.(?:internal|local|svc|lan)\b|"
-        r"\b(?:10|127|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}(?::\d+)?\b|host='[^']+'"
+        r"https?://(?:api\.|[\w.-]+:\d+|\d+\.\d+\.\d+\.\d+)[\w./:-]*|"
+        r"\b[\w-]+(?:\.[\w-]+)*\.(?:internal|local|svc|lan)\b|host='[^']+'|"
+        r"\b(?:(?:10|127)(?:\.\d{1,3}){3}|(?:192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2})(?::\d+)?\b"
     ),
     "an upstream's error page": re.compile(r"(?i)<html|<!doctype html|<h1>|<center>nginx"),
 }
@@ -143,11 +155,17 @@ def nothing_leaks(a: Answer, terms: Terms) -> Iterator[Problem]:
     for what, pattern in LEAKS.items():
         if what == "an upstream's error page" and a.error is None:
             continue  # the page is the body itself: ERR-01's
-        found = pattern.search(text)
+        found = next((m for m in pattern.finditer(text) if not _known_outside(m[0], a)), None)
         if found:
             yield problem(
                 "nothing internal in an error body", f"{what}: {found[0][:80]}", at=_bytes(text, found)
             )
+
+
+def _known_outside(text: str, a: Answer) -> bool:
+    """Whether a piece of a body only repeats the request's id, or the address that was asked."""
+    address = urlsplit(a.exchange.request.url).netloc
+    return text in (a.request_id or "") or (bool(address) and address in text)
 
 
 def _bytes(text: str, found: re.Match[str]) -> tuple[int, int]:
@@ -162,6 +180,11 @@ def _error(a: Answer) -> Mapping[str, Any]:
 def _open(a: Answer, terms: Terms) -> bool:
     """Whether the table says *any code* for this status."""
     return any(row.code is None and a.status in row.statuses for row in terms.error_codes)
+
+
+def _taken(a: Answer, terms: Terms) -> bool:
+    """Whether the table names codes for this status: then it is not one where any code will do."""
+    return any(row.code is not None and a.status in _statuses(row, terms) for row in terms.error_codes)
 
 
 def _public(terms: Terms) -> set[str]:
@@ -181,7 +204,7 @@ def _http_date(text: str) -> bool:
         parsedate_to_datetime(text)
     except ValueError:
         return False
-    return True
+    return any(form.fullmatch(text) for form in HTTP_DATES)
 
 
 def _json(value: bool) -> str:
