@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from chatproof.answer import Answer, decode_json
@@ -11,6 +12,7 @@ from chatproof.verdict import Problem
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 EARLIEST_CREATED = 1_420_070_400  # 2015-01-01: no such API is older
 A_DAY_S = 86_400
+NO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 
 def has_body(a: Answer) -> bool:
@@ -68,9 +70,7 @@ def coding_was_offered(a: Answer, terms: Terms) -> Iterator[Problem]:
 def _codings(header: str) -> dict[str, bool]:
     """Each coding a header names, and whether its weight is above zero."""
     parts = (part.partition(";") for part in header.lower().split(",") if part.strip())
-    return {
-        name.strip(): weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00") for name, _, weight in parts
-    }
+    return {name.strip(): not NO_WEIGHT.fullmatch(weight) for name, _, weight in parts}
 
 
 @fact("RSP-01", of=sync)
@@ -89,7 +89,7 @@ def body_follows_the_schema(a: Answer, terms: Terms) -> Iterator[Problem]:
 def id_is_a_string(a: Answer, terms: Terms) -> Iterator[Problem]:
     """`id` is a non-empty string."""
     if a.completion_id is None:
-        yield problem("a non-empty string as id", a.fields.get("id", "no id"))
+        yield problem("a non-empty string as id", repr(a.fields["id"]) if "id" in a.fields else "no id")
 
 
 COMPLETION_IDS_ARE_DISTINCT = Distinct(
@@ -104,7 +104,7 @@ COMPLETION_IDS_ARE_DISTINCT = Distinct(
 @fact("RSP-03", of=completion)
 def model_is_resolved(a: Answer, terms: Terms) -> Iterator[Problem]:
     """`model` names what answered, never the alias."""
-    named = a.fields.get("model", "no model")
+    named = repr(a.fields["model"]) if "model" in a.fields else "no model"
     if a.model is None or a.model.lower() == "auto" or "model" not in a.fields:
         yield problem("the id of the model that handled the call", named)
 
