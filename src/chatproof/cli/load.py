@@ -1,0 +1,106 @@
+"""`chatproof load`: a scenario as a command, and the comparison of two runs or two targets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chatproof.cli.deployment import EXIT_CODES, Stop
+from chatproof.swarm.aim import UsageError
+from chatproof.swarm.compare import compare_recorded
+from chatproof.swarm.launch import COMMAND_OPTIONS, compare_targets, run_load, scenarios
+from chatproof.swarm.plan import Option
+from chatproof.verdict import Exit
+
+
+@click.group("load")
+def command() -> None:
+    """Measure how fast a deployment streams: one scenario a question.
+
+    With nothing given the embedded reference is measured. Every scenario is a plain locust file too:
+    locust -f load/steady.py.
+    """
+
+
+class _Value(click.ParamType):
+    """An option's value by its own parser."""
+
+    def __init__(self, option: Option) -> None:
+        self.name = "text" if option.parse is str else "number"
+        self._option = option
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The parsed value; a usage error says what is wrong."""
+        if not isinstance(value, str) or self._option.parse is None:
+            return value
+        try:
+            return self._option.parse(value)
+        except ValueError as wrong:
+            return self.fail(str(wrong), param, ctx)
+
+
+def _click(option: Option) -> click.Option:
+    flag = f"--{option.name}"
+    if option.parse is None:
+        return click.Option([flag, option.dest], is_flag=True, help=option.help)
+    kind: click.ParamType = click.Choice(option.choices) if option.choices else _Value(option)
+    shown = bool(option.default) or option.default == 0
+    return click.Option(
+        [flag, option.dest],
+        type=kind,
+        default=list(option.default) if option.repeats else option.default,
+        show_default=shown,
+        multiple=option.repeats,
+        help=option.help,
+    )
+
+
+def _scenario(name: str) -> Callable[..., None]:
+    def run(**options: Any) -> None:
+        try:
+            code = run_load(name, options)
+        except UsageError as wrong:
+            raise Stop(str(wrong), Exit.USAGE) from None
+        sys.exit(code)
+
+    return run
+
+
+for _found in scenarios():
+    command.add_command(
+        click.Command(
+            _found.name,
+            params=[_click(option) for option in COMMAND_OPTIONS],
+            callback=_scenario(_found.name),
+            help=_found.question,
+            epilog=EXIT_CODES,
+        )
+    )
+
+
+@command.command("compare", epilog=EXIT_CODES)
+@click.argument("a")
+@click.argument("b")
+@click.option("--users", type=click.IntRange(1), default=10, show_default=True, help="Users of each run.")
+@click.option("--duration", default="10s", show_default=True, help="How long each run lasts; 12 are made.")
+@click.option("--yes", is_flag=True, help="Do not ask before load goes to another machine.")
+def compare(a: str, b: str, users: int, duration: str, yes: bool) -> None:
+    """Compare A and B: two report folders, or two live targets (target files or base URLs) measured in turns.
+
+    Recorded runs are compared only where their fingerprints match. Exit 1: B is slower.
+    """
+    try:
+        if (Path(a) / "report.json").is_file() and (Path(b) / "report.json").is_file():
+            found = compare_recorded(Path(a), Path(b))
+        else:
+            options = {"users": users, "duration": duration, "yes": yes}
+            found = compare_targets(a, b, options, lambda line: click.echo(line, err=True))
+    except UsageError as wrong:
+        raise Stop(str(wrong), Exit.USAGE) from None
+    for line in found.lines:
+        click.echo(line)
+    sys.exit(int(found.exit))
