@@ -321,6 +321,14 @@ def test_goodput_counts_only_streams_that_keep_every_limit() -> None:
     assert throughput(rows, 0, 10 * S, terms).goodput_per_s == 0.2
 
 
+def test_streams_outside_the_window_are_in_no_rate() -> None:
+    """A stream that was to start at the end of the window, or before it, is not one of its streams."""
+    rows = [row(intended_ns=at * S) for at in (1, 2, 3, 4)]
+    found = throughput(rows, 2 * S, 4 * S)
+
+    assert (found.streams_per_s, found.goodput_per_s) == (1.0, 1.0)
+
+
 def test_a_window_of_no_length_has_no_rates() -> None:
     """A rate over no time is None, never a division by zero."""
     found = throughput([row()], 0, 0)

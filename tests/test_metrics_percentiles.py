@@ -133,8 +133,10 @@ def test_an_interval_may_end_among_unfinished_streams() -> None:
 def test_an_interval_carried_by_fewer_is_as_wide_as_theirs() -> None:
     """1000 observations worth 100: from the first of the 40th ten to the last of the 61st."""
     found = ranked("p50", 1000, 100, lambda rank: rank, 0)
+    uneven = ranked("p50", 1005, 100, lambda rank: rank, 0)
 
     assert (found.value, found.low, found.high) == (500, 391, 610)
+    assert (uneven.value, uneven.low, uneven.high) == (503, 392, 614)
 
 
 def test_the_figure_of_a_hundred_streams() -> None:

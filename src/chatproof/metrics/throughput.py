@@ -69,9 +69,9 @@ class Throughput:
     events_per_s: float | None
     """Content events that arrived in the window / its seconds."""
     streams_per_s: float | None
-    """Complete streams / seconds of the window."""
+    """Complete streams that were to start in the window / its seconds."""
     goodput_per_s: float | None
-    """Complete streams that keep every SLO limit / seconds of the window."""
+    """Those of them that keep every SLO limit / seconds of the window."""
     approximate_tokens: int
     """Streams whose tokens were counted from events."""
     without_tokens: int
@@ -87,6 +87,7 @@ def throughput(
 ) -> Throughput:
     """The rates of the rows over the window from start to end."""
     seconds = (end_ns - start_ns) / 1e9
+    inside = [row for row in rows if start_ns <= row.intended_ns < end_ns]
 
     def rate(amount: float) -> float | None:
         return amount / seconds if seconds > 0 else None
@@ -95,8 +96,8 @@ def throughput(
         seconds=seconds,
         tokens_per_s=rate(sum(per_second(rows, completion_tokens, start_ns, end_ns))),
         events_per_s=rate(sum(per_second(rows, content_events, start_ns, end_ns))),
-        streams_per_s=rate(sum(meets((), row) for row in rows)),
-        goodput_per_s=rate(sum(meets(terms, row) for row in rows)),
+        streams_per_s=rate(sum(meets((), row) for row in inside)),
+        goodput_per_s=rate(sum(meets(terms, row) for row in inside)),
         approximate_tokens=sum(row.tokens_approximate for row in rows),
         without_tokens=sum(row.content_events > 0 and row.completion_tokens is None for row in rows),
         user_tokens_per_s=_speeds(sample(rows, "tpot")),
