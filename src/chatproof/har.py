@@ -60,11 +60,20 @@ def from_har(har: Mapping[str, Any]) -> tuple[Exchange, ...]:
 
 
 def dumps(har: Mapping[str, Any]) -> bytes:
-    """The file's bytes: UTF-8, and ASCII only where a text holds what UTF-8 cannot."""
+    """The file's bytes, an entry a line: UTF-8, and ASCII only where a text holds what UTF-8 cannot."""
     try:
-        return (json.dumps(har, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+        return _lines(har, ascii_only=False).encode()
     except UnicodeEncodeError:
-        return (json.dumps(har, indent=1, allow_nan=False) + "\n").encode()
+        return _lines(har, ascii_only=True).encode()
+
+
+def _lines(har: Mapping[str, Any], *, ascii_only: bool) -> str:
+    def text(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), allow_nan=False)
+
+    entries = ",\n".join(text(entry) for entry in har["log"]["entries"])
+    head = text({**har["log"], "entries": []}).removesuffix("]}")
+    return f'{{"log":{head}\n{entries}\n]}}}}\n'
 
 
 def loads(data: bytes) -> tuple[Exchange, ...]:

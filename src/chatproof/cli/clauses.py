@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from chatproof.reference.faults import FAULTS
+from chatproof.report.clause_docs import clause_docs
 from chatproof.target import read_contract
 
 
@@ -24,8 +25,12 @@ def proofs() -> dict[str, list[str]]:
 
 @click.command("clauses")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the faults that prove each check.")
-def command(as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="As the page that reports link to.")
+def command(as_json: bool, markdown: bool) -> None:
     """Print the contract's clauses and what proves the check of each."""
+    if markdown:
+        click.echo(clause_docs(read_contract()), nl=False)
+        return
     proved = proofs()
     if as_json:
         rows = [

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from chatproof.cli.clauses import proofs
 from chatproof.cli.deployment import Deployment, Stop
 from chatproof.probe import unknown_key
 from chatproof.redact import Redactor
-from chatproof.reference.faults import FAULTS
 from chatproof.report import (
     Leak,
     ReportError,
@@ -38,15 +38,6 @@ def check_folder(directory: Path | None) -> None:
             usable(directory)
     except ReportError as wrong:
         raise Stop(str(wrong), Exit.USAGE) from None
-
-
-def proved_by() -> dict[str, list[str]]:
-    """The faults of the reference that turn each clause red, by clause."""
-    found: dict[str, list[str]] = {}
-    for fault in FAULTS.values():
-        for clause in fault.breaks:
-            found.setdefault(clause, []).append(fault.name)
-    return found
 
 
 def publish(
@@ -77,9 +68,7 @@ def publish(
         reference=deployment.embedded,
         made_with=made_with(),
     )
-    document = report_of(
-        judged, deployment.target, run, verdict, load, proved_by=proved_by(), baseline=baseline
-    )
+    document = report_of(judged, deployment.target, run, verdict, load, proved_by=proofs(), baseline=baseline)
     if directory is not None:
         _write(directory, document, judged, deployment)
     if on_github(os.environ):

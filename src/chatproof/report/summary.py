@@ -18,11 +18,11 @@ _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
 def summary(document: Mapping[str, Any]) -> bytes:
     """`summary.md`: the verdict, what is not green, each finding with its evidence, the counts."""
     run, target = document["run"], document["target"]
-    models = ", ".join(model["id"] for model in target["model"])
+    models = ", ".join(_code(model["id"]) for model in target["model"])
     head = [
         f"# chatproof {_plain(headline(document))}",
         "",
-        f"{_code(target['base_url'])} ({_plain(target['origin'])}), model {_code(models)}: "
+        f"{_code(target['base_url'])} ({_plain(target['origin'])}), model {models}: "
         f"{run['exchanges']} exchanges, {run['started']}, seed {run['seed']}, "
         f"chatproof {run['tool']['version']}",
         "",
