@@ -9,9 +9,9 @@ from chatproof.contract import Clause, Contract
 HEAD = """# The clauses
 
 Every promise that a deployment is held to. Ids are public: they stand in reports, target files and tickets, and never
-change their meaning. A violated MUST fails a run, a violated SHOULD warns (`--strict` fails it too), OBSERVE is recorded
-and never judged. Sources: S is the document on text and chat, L a page that it links to, O OpenAI's published API, D what
-follows from the clauses named.
+change their meaning. A violated MUST fails a run, a violated SHOULD warns (`--strict` fails it too), OBSERVE is
+recorded and never judged. Sources: S is the document on text and chat, L a page that it links to, O OpenAI's
+published API, D what follows from the clauses named.
 
 This page is written by `chatproof clauses --markdown`."""
 
