@@ -86,7 +86,9 @@ def test_balance_falls_by_what_is_shown(talk: Talk, model: str) -> None:
         ]
         stream = talk.chat(step=f"{attempt}-stream", **WITH_USAGE)
         charges = [charged(answer) for answer in (*bought, stream)]
-        fail(talk, attempt)
+        charges += [
+            charged(answer) for answer in fail(talk, attempt) if answer.status == 200 and not answer.error
+        ]
         if falls(talk, f"{attempt}-after", before, charges):
             return
 
@@ -94,19 +96,21 @@ def test_balance_falls_by_what_is_shown(talk: Talk, model: str) -> None:
     raise Violation(f"a balance that falls by {shown} credits", fell(talk, before), stream)
 
 
-def fail(talk: Talk, attempt: str) -> None:
-    """Calls that fail in different places; what they answer is others' to judge."""
+def fail(talk: Talk, attempt: str) -> list[Answer]:
+    """Calls that fail in different places; where one is served, its charge counts, and the rest is others' to judge."""
     any_error = tuple(range(400, 600))
     down = talk.target.provoke.unavailable_model
     failing: list[dict[str, Any]] = [
         {"messages": []},
-        {"messages": [], "stream": True},
+        {"messages": [], **WITH_USAGE},
         {"model": f"no-such-model-{talk.nonce()}"},
     ]
     if down:
-        failing += [{"model": down}, {"model": down, "stream": True}]
-    for n, request in enumerate(failing, start=1):
+        failing += [{"model": down}, {"model": down, **WITH_USAGE}]
+    return [
         talk.chat(step=f"{attempt}-failed-{n}", expected=any_error, **request)
+        for n, request in enumerate(failing, start=1)
+    ]
 
 
 @pytest.mark.alone

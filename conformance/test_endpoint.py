@@ -62,26 +62,30 @@ def test_offered_coding(talk: Talk) -> None:
         raise NotObserved(told(answer))
 
 
-def unauthorised(talk: Talk, authorization: str | None, codes: tuple[str, ...]) -> None:
-    """Judge what a request with other credentials gets."""
+def unauthorised(
+    talk: Talk, authorization: str | None, codes: tuple[str, ...], retryable: bool | None = None
+) -> None:
+    """Judge what a request with other credentials gets: 401 with one of these very codes."""
     talk.refused(
         lambda: talk.chat(authorization=authorization, key=None),
         "for these credentials",
         statuses=(401,),
         codes=codes,
+        coded=True,
+        retryable=retryable,
     )
 
 
 @pytest.mark.clause("AUT-01")
 def test_no_key_is_unauthorized(talk: Talk) -> None:
     """Without an Authorization header nothing is answered but 401 `unauthorized`."""
-    unauthorised(talk, None, ("unauthorized",))
+    unauthorised(talk, None, ("unauthorized",), retryable=False)
 
 
 @pytest.mark.clause("AUT-02")
 def test_unknown_key_is_invalid(talk: Talk) -> None:
     """A key nobody handed out is 401 `invalid_api_key`."""
-    unauthorised(talk, f"Bearer {talk.unknown_key}", ("invalid_api_key",))
+    unauthorised(talk, f"Bearer {talk.unknown_key}", ("invalid_api_key",), retryable=False)
 
 
 @pytest.mark.clause("AUT-03")

@@ -94,13 +94,17 @@ CHANGES: Mapping[str, Callable[[Talk], dict[str, Any]]] = {
 @pytest.mark.clause("IDM-03")
 @pytest.mark.parametrize("change", CHANGES)
 def test_other_body_is_a_conflict(talk: Talk, change: str) -> None:
-    """The same key with another body is refused with 409."""
+    """The same key with another body is refused with 409, in the envelope, and not worth a retry."""
     original = first(talk)
     answer = answered(lambda: again(talk, original, changes=CHANGES[change](talk)))
 
     if answer.status != 409:
         same = ", the first result" if answer.completion_id == original.completion_id else ""
         raise Violation(f"409 to a used key with another {change}", told(answer) + same, answer)
+    if answer.error is None or answer.error.get("retryable") is not False:
+        shows = "no envelope" if answer.error is None else f"retryable {answer.error.get('retryable')!r}"
+        expected = f"409 with the envelope, retryable false, to a used key with another {change}"
+        raise Violation(expected, f"{told(answer)}: {shows}", answer)
 
 
 @pytest.mark.clause("IDM-04")

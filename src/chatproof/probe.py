@@ -8,6 +8,7 @@ recorded run can answer the same conversation again. A probe says that the targe
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -234,11 +235,14 @@ class Talk:
         statuses: Sequence[int] | None = None,
         codes: Sequence[str] = ("invalid_request",),
         level: Level | None = None,
+        coded: bool = False,
+        retryable: bool | None = None,
     ) -> Answer:
         """The answer to a request that must be refused, beside its positive control.
 
         `statuses` default to those of `invalid_request`. A code that the public table does not know is ERR-03's
-        to judge, and a body without envelope ERR-01's: the status alone then decides here.
+        to judge, and a body without envelope ERR-01's: the status alone then decides here, unless the clause
+        demands the very code (`coded`), or also what `retryable` says.
         """
         wanted = tuple(statuses or self.settings.invalid_request_status)
         answer = ask()
@@ -250,8 +254,12 @@ class Talk:
         named = f"{' or '.join(map(str, wanted))} {' or '.join(codes)}"
         if answer.status not in wanted or (answer.asked_stream and answer.is_stream):
             raise Violation(f"{named}: {what}", told(answer), answer, level=level)
-        if answer.code in PUBLIC_CODES and answer.code not in codes:
+        if (coded or answer.code in PUBLIC_CODES) and answer.code not in codes:
             raise Violation(f"{named}: {what}", told(answer), answer, level=level)
+        said = answer.error.get("retryable") if answer.error else None
+        if retryable is not None and said is not retryable:
+            expected = f"{named}, retryable {json.dumps(retryable)}: {what}"
+            raise Violation(expected, f"{told(answer)}, retryable {said!r}", answer, level=level)
         return answer
 
 
