@@ -12,8 +12,9 @@ import pytest
 
 from chatproof.record import Transfer
 from chatproof.swarm.endpoint import Endpoint, EndpointError, refuse_proxy
-from chatproof.swarm.engine import Channel, Engine, Limits, Trip
+from chatproof.swarm.engine import Channel, Engine
 from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.trip import Limits, Trip
 from tests.load_server import (
     CHUNKED,
     HEAD,

@@ -7,9 +7,10 @@ import gevent
 from benchmarks.clients.common import Outcome, begin
 from chatproof.swarm.ask import Asker, Workload
 from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.engine import Channel, Engine, Limits
+from chatproof.swarm.engine import Channel, Engine
 from chatproof.swarm.health import settle_collector
 from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.trip import Limits
 
 
 def main() -> None:

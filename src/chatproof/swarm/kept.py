@@ -24,8 +24,8 @@ from chatproof.run import EVERY as SOURCE
 from chatproof.run import finding_of
 from chatproof.swarm.ask import Ask
 from chatproof.swarm.condense import condensed
-from chatproof.swarm.engine import Trip
 from chatproof.swarm.row import Collector
+from chatproof.swarm.trip import Trip
 from chatproof.target import Deviation
 from chatproof.verdict import Finding, lists
 

@@ -19,7 +19,7 @@ from chatproof.record import Ending
 from chatproof.swarm.arrivals import Leg, share
 from chatproof.swarm.ask import Ask, Asker, Workload, choose, chooser
 from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.engine import Channel, Engine, Limits, Trip
+from chatproof.swarm.engine import Channel, Engine
 from chatproof.swarm.journal import Batch, Begun, Outbox
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.plan import Plan
@@ -27,6 +27,7 @@ from chatproof.swarm.probes import Probes
 from chatproof.swarm.row import Collector, Origin, row_of, still_running
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.transport import wall_offset
+from chatproof.swarm.trip import Limits, Trip
 from chatproof.target import Target
 
 REPORT_S = 0.25

@@ -14,8 +14,8 @@ from chatproof.answer import Number, decode_json
 from chatproof.metrics import StreamRow
 from chatproof.record import Ending, Read, Transfer
 from chatproof.swarm.ask import Ask
-from chatproof.swarm.engine import Trip
 from chatproof.swarm.stream import INFLATED, StreamFold
+from chatproof.swarm.trip import Trip
 
 _BY_TRANSFER = {
     Transfer.REFUSED: Ending.REFUSED,

@@ -2,7 +2,7 @@
 
 Until the first content each read is looked at once it is there, for that instant must be right. After it, reads are
 only noted with their instants and folded eight kilobytes at a time. Every event's JSON is decoded, into a typed
-chunk; what does not fit the type is read again the lenient way that conformance reads it, so both see the same.
+chunk.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from chatproof import sse
 from chatproof.answer import DONE, decode_json
 from chatproof.metrics import Histogram
 from chatproof.metrics.histogram import ZERO
 from chatproof.record import Read, Transfer
+from chatproof.swarm.chunk import UNFIT, Chunk, Delta, decode, lenient
 
 FOLD_AT = 2048
 EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
@@ -25,38 +24,6 @@ TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
 TAIL_CAP = 4096  # of what follows [DONE], which should be nothing
 INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 MARKS_CAP = 32  # events that are more than running text; an ordinary stream has four or five
-
-
-class Delta(msgspec.Struct, gc=False):
-    """What a chunk adds to a choice; only what the fold asks for."""
-
-    role: str | None = None
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-
-
-class Choice(msgspec.Struct, gc=False):
-    """One choice of a chunk."""
-
-    index: int = 0
-    delta: Delta | None = None
-    finish_reason: str | None = None
-
-
-class Chunk(msgspec.Struct, gc=False):
-    """One chunk, or an error envelope."""
-
-    id: str | None = None
-    object: str | None = None
-    created: int | None = None
-    model: str | None = None
-    choices: list[Choice] = []
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
-
-
-_decode = msgspec.json.Decoder(Chunk).decode
 
 
 class StreamFold:
@@ -76,6 +43,7 @@ class StreamFold:
         "_text_size",
         "_texts",
         "_unfinished",
+        "_usage",
         "_zero_gaps",
         "bad_events",
         "content_events",
@@ -139,6 +107,7 @@ class StreamFold:
         self.envelope: tuple[str | None, str | None, int | None, str | None] | None = None
         self.finishes = 0
         self.usage: Mapping[str, Any] | None = None
+        self._usage = b""  # the newest event that carried it
         self.error: Mapping[str, Any] | None = None
         self.problems = 0  # breaches of the event-stream format
         self.gaps = Histogram()
@@ -171,6 +140,8 @@ class StreamFold:
         self._fold_pending()
         self._take(self._parser.close())
         self.problems = len(self._parser.problems)
+        if self._usage:
+            self.usage = decode_json(self._usage)["usage"]
         if self._zero_gaps:
             self.gaps.counts[ZERO] = self.gaps.counts.get(ZERO, 0) + self._zero_gaps
 
@@ -240,12 +211,12 @@ class StreamFold:
         self.events += len(events)
         for event in events:
             try:
-                chunk = _decode(event.data)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-                lenient = self._odd(event)
-                if lenient is None:
+                chunk = decode(event.data)
+            except UNFIT:
+                odd = self._odd(event)
+                if odd is None:
                     continue
-                chunk = lenient
+                chunk = odd
             at_ns = event.at_ns
             envelope = (chunk.id, chunk.object, chunk.created, chunk.model)
             plain = envelope == self.envelope and self.first_content_ns is not None and not self.finishes
@@ -266,7 +237,7 @@ class StreamFold:
                 self._content(content, at_ns)
             if chunk.usage is not None or chunk.error is not None:
                 plain = False
-                self._account(chunk, at_ns)
+                self._account(chunk, event)
             if not (plain and content):
                 if chunk.error is None:
                     self.envelope = envelope
@@ -281,7 +252,7 @@ class StreamFold:
                 self.done_ns = event.at_ns
             self._mark(event)
             return None
-        chunk = _lenient(event.data)
+        chunk = lenient(event.data)
         if chunk is None:
             self.bad_events += 1
             self._mark(event)
@@ -328,55 +299,12 @@ class StreamFold:
         if self.finish_ns is None:
             self.finish_ns = at_ns
 
-    def _account(self, chunk: Chunk, at_ns: int) -> None:
+    def _account(self, chunk: Chunk, event: sse.Event) -> None:
         if chunk.error is not None and self.error is None:
-            error = decode_json(bytes(chunk.error))
-            self.error = error if isinstance(error, dict) else None
+            self.error = decode_json(event.data)["error"]
         if chunk.usage is not None:
-            usage = decode_json(bytes(chunk.usage))
-            if isinstance(usage, dict):
-                self.usage, self.usage_ns = usage, at_ns
+            self._usage, self.usage_ns = event.data, event.at_ns
 
 
 def _as_event(data: bytes) -> bytes:
     return b"data: " + data.replace(b"\n", b"\ndata: ")
-
-
-def _lenient(data: bytes) -> Chunk | None:
-    """The chunk in an event that does not fit the types; None where it is not a JSON object."""
-    try:
-        value = decode_json(data)
-    except ValueError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    listed = value.get("choices")
-    choices = [_lenient_choice(c) for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
-    return Chunk(
-        id=_text(value.get("id")),
-        object=_text(value.get("object")),
-        created=value["created"] if type(value.get("created")) is int else None,
-        model=_text(value.get("model")),
-        choices=choices,
-        usage=_raw(value.get("usage")),
-        error=_raw(value.get("error")),
-    )
-
-
-def _lenient_choice(choice: Mapping[str, Any]) -> Choice:
-    delta = choice.get("delta")
-    fields = delta if isinstance(delta, dict) else {}
-    index, finish = choice.get("index"), choice.get("finish_reason")
-    return Choice(
-        index=index if type(index) is int else 0,
-        delta=Delta(**{name: _text(fields.get(name)) for name in Delta.__struct_fields__}),
-        finish_reason=None if finish is None else str(finish),
-    )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _raw(value: object) -> msgspec.Raw | None:
-    return None if value is None else msgspec.Raw(msgspec.json.encode(value))

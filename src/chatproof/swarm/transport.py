@@ -7,8 +7,6 @@ raw socket can say when a packet came.
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import ssl
 import struct
@@ -18,35 +16,21 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import monkey
-from gevent import socket as waiting
 
-from chatproof.swarm.endpoint import Address, Endpoint, addresses
+from chatproof.swarm.dial import READ_SIZE, Resolver, Tls, connected, send_all
+from chatproof.swarm.endpoint import Endpoint
 
-RawSocket: Any = monkey.get_original("socket", "socket")
 SO_TIMESTAMPNS = 35  # not named by the socket module; the value on Linux, also that of SCM_TIMESTAMPNS
 KERNEL_CLOCK = sys.platform == "linux"
-READ_SIZE = 65536
 _TIMESPEC = struct.Struct("qq")
 _ANCILLARY_SIZE = socket.CMSG_SPACE(_TIMESPEC.size) if KERNEL_CLOCK else 0
 _SECOND = 1_000_000_000
-_RESOLVED_FOR_NS = 10 * _SECOND
-_BUFFER = bytearray(
-    READ_SIZE
-)  # shared: only the hub reads, and whoever is handed a view copies what it keeps
+_BUFFER = bytearray(READ_SIZE)  # only the hub reads; who is handed a view copies
 _VIEW = memoryview(_BUFFER)
 _INTO = (_BUFFER,)
 
 OnData = Callable[[int, bytes | memoryview], None]  # (instant, what arrived: good for this call only)
 OnEnd = Callable[[Exception | None], None]  # None: an orderly end
-
-
-class ConnectError(OSError):
-    """No connection: name, address, TLS; the message names which."""
-
-
-class ConnectTimeoutError(ConnectError):
-    """No connection in time."""
 
 
 def wall_offset() -> int:
@@ -58,68 +42,6 @@ def wall_offset() -> int:
         after = time.monotonic_ns()
         readings.append((after - before, wall - (before + after) // 2))
     return min(readings)[1]
-
-
-class Resolver:
-    """Names to addresses, remembered for ten seconds, so that a thousand users do not ask a thousand times."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[int, list[Address]]] = {}
-
-    def resolve(self, host: str, port: int) -> list[Address]:
-        """The addresses of a host, families in turn; ConnectError where there are none."""
-        now = time.monotonic_ns()
-        until, found = self._known.get((host, port), (0, []))
-        if now < until:
-            return found
-        try:
-            found = addresses(waiting.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            raise ConnectError(f"the name {host} does not resolve: {error.strerror}") from None
-        self._known[host, port] = (now + _RESOLVED_FOR_NS, found)
-        return found
-
-
-class Tls:
-    """A TLS session over memory BIOs: the socket is read by whoever wants to know when."""
-
-    def __init__(self, context: ssl.SSLContext, host: str) -> None:
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname=host)
-
-    def sealed(self, data: bytes) -> bytes:
-        """The bytes to send for this data."""
-        self.session.write(data)
-        return self.outgoing.read()
-
-    def shake_hands(self, sock: Any, deadline: float) -> None:
-        """The handshake, blocking only this greenlet; ConnectError where it fails."""
-        try:
-            while not self._advanced(sock, deadline):
-                waiting.wait_read(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
-                data = sock.recv(READ_SIZE)
-                if data:
-                    self.incoming.write(data)
-                else:
-                    self.incoming.write_eof()
-        except TimeoutError:
-            raise ConnectTimeoutError("the TLS handshake did not end in time") from None
-        except ssl.SSLCertVerificationError as error:
-            raise ConnectError(
-                f"the certificate is not trusted: {error.verify_message}; see ca_file"
-            ) from None
-        except OSError as error:
-            raise ConnectError(f"the TLS handshake failed: {error.strerror or error}") from None
-
-    def _advanced(self, sock: Any, deadline: float) -> bool:
-        try:
-            self.session.do_handshake()
-            done = True
-        except ssl.SSLWantReadError:
-            done = False
-        if self.outgoing.pending:
-            _send_all(sock, self.outgoing.read(), deadline)
-        return done
 
 
 class Connection:
@@ -156,7 +78,7 @@ class Connection:
     def open(cls, endpoint: Endpoint, resolver: Resolver, timeout_s: float) -> Connection:
         """Connects, with TLS where the endpoint has it; ConnectError (or ConnectTimeoutError) where that fails."""
         deadline = time.monotonic() + timeout_s
-        sock = _connect(endpoint, resolver.resolve(endpoint.host, endpoint.port), deadline)
+        sock = connected(endpoint, resolver.resolve(endpoint.host, endpoint.port), deadline)
         connected_ns = time.monotonic_ns()
         tls = None
         try:
@@ -185,7 +107,7 @@ class Connection:
         """Hands all of `data` to the kernel, blocking only this greenlet; OSError where the peer is gone."""
         if self._tls is not None:
             data = self._tls.sealed(data)
-        _send_all(self._sock, data, time.monotonic() + timeout_s)
+        send_all(self._sock, data, time.monotonic() + timeout_s)
 
     def poll(self) -> None:
         """Reads what has arrived already, for one who is about to give up waiting."""
@@ -281,47 +203,6 @@ def _asks_for_timestamps(sock: Any) -> bool:
     except OSError:
         return False
     return True
-
-
-def _connect(endpoint: Endpoint, found: list[Address], deadline: float) -> Any:
-    problem = "no address"
-    timed_out = False
-    for position, (family, address) in enumerate(found):
-        left = (deadline - time.monotonic()) / (len(found) - position)
-        try:
-            sock = RawSocket(family, socket.SOCK_STREAM)
-        except OSError as error:  # this machine has no such family
-            problem = error.strerror or str(error)
-            continue
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)
-        try:
-            if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-                waiting.wait_write(sock.fileno(), timeout=max(left, 0.001))
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        except TimeoutError:
-            sock.close()
-            problem, timed_out = "no answer", True
-            continue
-        except BaseException:
-            sock.close()
-            raise
-        if code == 0:
-            return sock
-        sock.close()
-        problem, timed_out = os.strerror(code), False
-    kind = ConnectTimeoutError if timed_out else ConnectError
-    raise kind(f"cannot connect to {endpoint.authority}: {problem}")
-
-
-def _send_all(sock: Any, data: bytes, deadline: float) -> None:
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[sock.send(left) :]
-        except (BlockingIOError, InterruptedError):
-            waiting.wait_write(sock.fileno(), timeout=max(deadline - time.monotonic(), 0.001))
 
 
 def _send_now(sock: Any, data: bytes) -> None:

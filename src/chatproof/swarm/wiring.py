@@ -130,7 +130,9 @@ class Wiring:
             self._aim()
         except (TargetError, aim.UsageError, ValueError) as problem:
             progress.say(f"usage: {problem}")
-            for child in psutil.Process().children():  # workers would wait minutes for a master that never comes
+            for (
+                child
+            ) in psutil.Process().children():  # workers would wait minutes for a master that never comes
                 child.kill()
             sys.exit(2)
 
