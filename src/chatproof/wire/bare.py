@@ -32,6 +32,7 @@ def exchange(route: Route, tag: Tag, request: Request, limits: Limits, lateness:
     head: h11.Response | None = None
     connected_ns = sent_ns = headers_ns = None
     transfer, detail = Transfer.CUT, "closed before the response ended"
+    closed = False
     parser = h11.Connection(our_role=h11.CLIENT)
     parser.send(
         h11.Request(method=request.method, target="/", headers=[("Host", "-"), ("Connection", "close")])
@@ -50,6 +51,7 @@ def exchange(route: Route, tag: Tag, request: Request, limits: Limits, lateness:
                         raise TimeoutError
                     connection.settimeout(left)
                     data = connection.recv(RECEIVE)
+                    closed = not data
                     parser.receive_data(data)
                 elif isinstance(event, h11.Response):
                     head, headers_ns = event, time.monotonic_ns()
@@ -65,8 +67,8 @@ def exchange(route: Route, tag: Tag, request: Request, limits: Limits, lateness:
         transfer = Transfer.TIMED_OUT if connected_ns else Transfer.REFUSED
         detail = "no end of the response in time" if connected_ns else "no connection in time"
     except h11.RemoteProtocolError as error:
-        detail = str(error)
-        transfer = Transfer.CUT if "closed connection" in detail else Transfer.MALFORMED
+        if not closed:
+            transfer, detail = Transfer.MALFORMED, str(error)
     except OSError as error:
         transfer, detail = (Transfer.RESET if connected_ns else Transfer.REFUSED), str(error)
     ended_ns = time.monotonic_ns()
