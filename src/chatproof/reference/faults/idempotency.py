@@ -18,30 +18,35 @@ from ..conditions import (
     When,
     header_sent,
     key_sent,
+    route,
     rule,
 )
 from ..problem import Problem, invalid
 from ..reply import Json, Reply
 from ..seams import COMPLETION, KEEPS, POSTINGS, SAME, SCOPE, WAITS, Change
-from ..vocabulary import Fault, fails, warns
+from ..vocabulary import Fault, fails, unseen, warns
 
 _REPLAYED = REPLAY & SUCCEEDED & SYNC
 _CONFLICT = rule("idempotency_conflict")
 
 _CRASHED = Problem(500, "internal_error", "The gateway failed.", retryable=True)
+_KEYLESS = route("/v1/chat/completions") & ~IDEMPOTENT
+_ONLY_KEYED = unseen("RSP-02")  # no request without a key is answered: none that equals another one
 
 _OPTIONAL = (
     Fault(
         "key-required",
         "A request without an idempotency key is refused.",
         fails("IDM-01", "EP-01"),
-        (refuse(invalid("Idempotency-Key is required."), ~IDEMPOTENT),),
+        (refuse(invalid("Idempotency-Key is required."), _KEYLESS),),
+        _ONLY_KEYED,
     ),
     Fault(
         "key-needed-by-middleware",
         "A request without an idempotency key is an internal error.",
         fails("IDM-01", "EP-01"),
-        (limit(_CRASHED, ~IDEMPOTENT),),
+        (limit(_CRASHED, _KEYLESS),),
+        _ONLY_KEYED,
     ),
 )
 
@@ -92,7 +97,7 @@ _RESULT = (
     Fault(
         "replay-posts-again",
         "A replay shows the first charge and takes it off the wallet again.",
-        fails("IDM-02", "BIL-09"),
+        fails("BIL-09"),
         (Change(POSTINGS, lambda call, amounts: (_shown(call),), _REPLAYED),),
     ),
     Fault(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..changes import answer_status, body, document, drop, header, put
-from ..conditions import REFUSED, route
-from ..problem import Problem
+from ..changes import answer_status, body, document, drop, header, put, remap
+from ..conditions import REFUSED, asks_for, route
 from ..reply import Json
-from ..seams import DOCUMENT, PROBLEM, Change
+from ..seams import DOCUMENT
 from ..vocabulary import Fault, unseen, warns
 
 _MODELS = route("/v1/models") & ~REFUSED
@@ -76,19 +75,12 @@ _CATALOGUE = (
         (put(DOCUMENT, "/data/*/id", "beatra/{}".format, _MODELS),),
     ),
     Fault(
-        "catalogue-lists-sync-only",
-        "A listed model is an embedding model, and chat with it is refused as an unsupported capability.",
+        "catalogue-lists-fine-tunes",
+        "The list shows fine-tuned models, whose ids the chat route takes for malformed.",
         warns("MOD-02"),
         (
-            document(DOCUMENT, _listed("embed-small-1"), _MODELS),
-            Change(
-                PROBLEM,
-                lambda call, problem: (
-                    Problem(400, "unsupported_capability", "The model does not chat.", param="/model")
-                    if call.fields.get("model") == "embed-small-1"
-                    else problem
-                ),
-            ),
+            document(DOCUMENT, _listed("ft:swift-small-1"), _MODELS),
+            remap(asks_for(model="ft:swift-small-1"), code="invalid_request"),
         ),
     ),
 )
