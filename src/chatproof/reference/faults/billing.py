@@ -265,14 +265,14 @@ _FREE = (
     Fault(
         "shown-as-free",
         "Sync answers of several choices show a charge of zero.",
-        fails("BIL-04", "BIL-05"),
+        fails("BIL-05"),
         (usage(_CREDITS, "0", SYNC & SEVERAL), usage(_REFERENCE, "0", SYNC & SEVERAL)),
     ),
     Fault(
         "auto-shown-as-free",
         "Sync answers of auto show a charge of zero.",
         fails("BIL-04", "BIL-05"),
-        (usage(_CREDITS, "0.00", SYNC & _AUTO), usage(_REFERENCE, "0.00", SYNC & _AUTO)),
+        (usage(_CREDITS, "0.00000000", SYNC & _AUTO), usage(_REFERENCE, "0.00000000", SYNC & _AUTO)),
     ),
 )
 

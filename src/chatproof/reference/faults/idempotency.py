@@ -118,7 +118,7 @@ _RESULT = (
     Fault(
         "replay-is-free",
         "A replay shows that it costs nothing.",
-        fails("IDM-02", "BIL-09", "BIL-04", "BIL-05"),
+        fails("IDM-02", "BIL-09", "BIL-05"),
         (usage("credits", "0", _REPLAYED), usage("credits_usd_reference", "0", _REPLAYED)),
     ),
     Fault(
