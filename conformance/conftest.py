@@ -69,11 +69,18 @@ class State:
     @property
     def gateway(self) -> Gateway:
         """The gateway of this process, opened when it is first asked for."""
+        if self._gateway is None and self.conductor and self.conductor.gateway:
+            self._gateway = self.conductor.gateway
         if self._gateway is None:
             keys = {"unknown_key": unknown_key(self.seed)}
             self._gateway = Gateway(self.target, seed=self.seed, share=self.share, secrets=keys)
             self.closing.callback(self._gateway.close)
         return self._gateway
+
+    @property
+    def today(self) -> date:
+        """The day on which the target file's entries are read."""
+        return (self.conductor.today if self.conductor else None) or date.today()
 
     def made(self) -> tuple[Exchange, ...]:
         """The exchanges that this process itself made."""
@@ -157,7 +164,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Probes that need the target alone come last, so that they keep no other waiting; Allure gets their clauses."""
+    conductor = config.stash[STATE].conductor
+    if conductor is not None and conductor.only:
+        items[:] = [item for item in items if _clause_of(item) in conductor.only]
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    for item in items:
+        if mark := item.get_closest_marker("clause"):
+            item.user_properties.append(("clause", mark.args[0]))  # a property of its test case in JUnit
     for item in items if _allure_folder(config) else ():
         if mark := item.get_closest_marker("clause"):
             clause = read_contract()[mark.args[0]]
@@ -173,6 +186,11 @@ def my_turn(request: pytest.FixtureRequest) -> Iterator[None]:
     alone = request.node.get_closest_marker("alone") is not None
     with turn(file, alone=alone) if file else nullcontext():
         yield
+
+
+def _clause_of(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("clause")
+    return mark.args[0] if mark else None
 
 
 @pytest.fixture
@@ -304,7 +322,7 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
         _CONTROLLER.pop("state")
         state.exchanges += state.made()
         judged = run.judge(
-            read_contract(), state.target, state.exchanges, state.reports, date.today(), state.broken
+            read_contract(), state.target, state.exchanges, state.reports, state.today, state.broken
         )
         state.rows = judged.rows
         if state.conductor:
