@@ -55,7 +55,7 @@ class Fault:
 class Variation:
     """A deployment that is odd and legal; `settings` is TOML that its target file needs beside the usual.
 
-    `outcomes` names the clauses of which such a target file makes something else than a pass.
+    `outcomes` names the clauses that are not a pass all the same: a setting opens them, or nothing is left to judge.
     """
 
     name: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..vocabulary import by_name
-from . import billing, bodies, chunks, errors, framing, identity, settings, timing
+from . import billing, bodies, chunks, errors, framing, identity, settings, text, timing
 
 VARIATIONS = by_name(
     framing.VARIATIONS,
     chunks.VARIATIONS,
+    text.VARIATIONS,
     bodies.VARIATIONS,
     errors.VARIATIONS,
     identity.VARIATIONS,

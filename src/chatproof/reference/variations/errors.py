@@ -13,7 +13,7 @@ from ..conditions import asks_for, code, rule, status
 from ..problem import Problem
 from ..reply import Json
 from ..seams import ENVELOPE, REFUSAL, Change, When
-from ..vocabulary import Variation
+from ..vocabulary import Variation, unseen
 from .chunks import SEVERAL
 
 WRONG_METHOD = rule("method")
@@ -82,7 +82,12 @@ def _told_when(seconds: str | None, when: When) -> Change[Problem]:
 _RETRY = (
     Variation("retry-after-a-date", "Retry-After is a date.", (Change(REFUSAL, _dated, LIMITED),)),
     Variation("retry-after-nothing", "Retry-After is 0.", (_told_when("0", LIMITED),)),
-    Variation("no-retry-after", "Nothing says when to come back.", (_told_when(None, LIMITED),)),
+    Variation(
+        "no-retry-after",
+        "Nothing says when to come back.",
+        (_told_when(None, LIMITED),),
+        outcomes=unseen("ERR-08"),
+    ),
     Variation(
         "retry-after-an-hour",
         "The account's own failures say to come back in an hour, be they retryable or not.",
