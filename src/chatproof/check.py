@@ -10,12 +10,14 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 import pytest
 
 from chatproof.record import Exchange
 from chatproof.run import Judged, ProbeReport
 from chatproof.target import Target, folder
+from chatproof.wire import Gateway
 
 
 @dataclass(eq=False)
@@ -25,6 +27,9 @@ class Conductor:
     target: Target
     seed: int
     exchanges: Sequence[Exchange] = ()
+    gateway: Gateway | None = None  # a recording that answers in the target's place
+    today: date | None = None  # the day on which the target file's entries are read; None: this one
+    only: frozenset[str] = frozenset()  # clauses whose probes are run; none: all
     on_count: Callable[[int], None] = lambda n: None
     on_report: Callable[[ProbeReport], None] = lambda report: None
     judged: Judged | None = field(default=None, init=False)

@@ -151,7 +151,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             "timeout_s": self.timeout_s,
             "stall_s": self.stall_s,
             "model": self.models,
-            "billing": {"credits_per_usd_rate": self.billing.credits_per_usd_rate, "balance": source or None},
+            "billing": {
+                "credits_per_usd_rate": self.billing.credits_per_usd_rate,
+                "balance": source or None,
+                "balance_pointer": balance.pointer if balance else None,
+            },
             "provoke": [key for key in self.provoke.__struct_fields__ if getattr(self.provoke, key)],
             "settings": self.settings,
             "deviation": [_unnumbered(entry) for entry in self.deviations],

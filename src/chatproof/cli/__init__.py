@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from chatproof import __version__
-from chatproof.cli import check, clauses, init, load, prove, reference
+from chatproof.cli import check, clauses, init, load, prove, reference, replay
 from chatproof.cli.deployment import EXIT_CODES, Stop
 from chatproof.verdict import Exit
 
@@ -43,5 +43,5 @@ def main() -> None:
     """Prove that a chat API deployment keeps its contract, and measure how fast it streams."""
 
 
-for _module in (check, clauses, init, load, prove, reference):
+for _module in (check, clauses, init, load, prove, reference, replay):
     main.add_command(_module.command)
