@@ -66,9 +66,12 @@ def test_replay_costs_nothing_more(talk: Talk, model: str) -> None:
         before = balance.still(talk, f"{attempt}-before") if hook else None
         body, key = talk.body(), talk.nonce()
         answers = [talk.chat(body, key=key, step=f"{attempt}-{step}") for step in ("request", "replay")]
-        charge, shown = (charged(answer) for answer in answers)
-        if shown.value != charge.value:
-            raise Violation(f"the first charge, {charge} credits", f"{shown} credits", answers[1])
+        charge, shown = charged(answers[0]), figure(answers[1], CREDITS)
+        if not arrived(answers[1]):
+            raise NotObserved(told(answers[1]))
+        if shown is None or shown.value != charge.value:
+            actual = f"{shown} credits" if shown else "no charge"
+            raise Violation(f"the first charge, {charge} credits", actual, answers[1])
         if before is None or falls(talk, f"{attempt}-after", before, [charge]):
             return
 
