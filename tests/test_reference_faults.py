@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from types import CodeType, FunctionType
 from typing import Any
 
 import httpx
 import pytest
 
+from chatproof.contract import Level
 from chatproof.reference import Reference, embedded
 from chatproof.reference.access import MAIN_KEY
 from chatproof.reference.faults import FAULTS
+from chatproof.reference.seams import When
 from chatproof.reference.variations import VARIATIONS
 from chatproof.reference.vocabulary import Fault, Variation
+from chatproof.target import read_contract
 
 CONTRACT = (Path(__file__).parents[1] / "conformance" / "contract.toml").read_text(encoding="utf-8")
 CLAUSES = dict(re.findall(r'^id = "([A-Z]{2,3}-\d\d)"\nlevel = "([A-Z]+)"', CONTRACT, re.MULTILINE))
 HEADERS = {"Authorization": f"Bearer {MAIN_KEY}"}
+CLIENT = httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0))  # a new one takes 70 ms
 COUNT = [{"role": "user", "content": "Count from 1 to 40"}]
 
 
@@ -38,7 +45,7 @@ def ask(
     """One chat request to the deployment with a fault."""
     body = {"model": "MiniMax-M2.7", "messages": [{"role": "user", "content": "Hello."}], **fields}
     url = f"{reference.base_url_of(fault)}/chat/completions"
-    return httpx.post(url, json=body, headers=HEADERS | (headers or {}), timeout=5)
+    return CLIENT.post(url, json=body, headers=HEADERS | (headers or {}))
 
 
 def fired(reference: Reference, fault: str) -> dict[str, int]:
@@ -65,6 +72,64 @@ def test_faults_name_known_clauses_and_outcomes() -> None:
         "not_observed",
         "untestable",
     }
+
+
+MUST_LIMBS = {"ERR-07", "RSP-08", "STR-13"}  # SHOULD clauses that say what, if present, must be right
+SHOULD_LIMBS = {"REQ-10", "STR-12"}  # MUST clauses that ask for more than they demand
+
+
+def test_outcomes_fit_levels() -> None:
+    """What a clause must be fails, what it should be warns; only clauses with a limb of each level do both."""
+    unfitting = {
+        (fault.name, clause, outcome)
+        for fault in FAULTS.values()
+        for clause, outcome in fault.breaks.items()
+        if (outcome == "fail") != (CLAUSES[clause] == "MUST")
+        if clause not in (MUST_LIMBS if outcome == "fail" else SHOULD_LIMBS)
+    }
+
+    assert unfitting == set()
+
+
+def test_there_are_enough_deployments() -> None:
+    """At least 150 broken deployments and 50 odd ones."""
+    assert len(FAULTS) >= 150
+    assert len(VARIATIONS) >= 50
+
+
+def test_every_clause_that_a_run_judges_is_broken_by_a_fault() -> None:
+    """No check goes unproved."""
+    broken = {clause for fault in FAULTS.values() for clause in fault.breaks}
+    judged = {
+        clause.id for clause in read_contract() if not clause.unchecked and clause.level is not Level.OBSERVE
+    }
+
+    assert judged - broken == set()
+
+
+def shape(value: Any) -> Any:
+    """A value by what it does: functions by their code and what they hold, conditions by their name."""
+    if isinstance(value, When):
+        return value.name
+    if isinstance(value, CodeType):
+        return value.co_code, value.co_names, tuple(shape(constant) for constant in value.co_consts)
+    if isinstance(value, FunctionType):
+        held = tuple(shape(cell.cell_contents) for cell in value.__closure__ or ())
+        return shape(value.__code__), held, shape(value.__defaults__)
+    return tuple(shape(one) for one in value) if isinstance(value, tuple) else repr(value)
+
+
+def test_no_two_faults_are_the_same() -> None:
+    """Faults that break the same clauses differ in what they change or in when they do."""
+    shapes = Counter(
+        (
+            tuple((change.seam.name, shape(change.edit), change.when.name) for change in fault.changes),
+            *sorted(fault.breaks.items()),
+        )
+        for fault in FAULTS.values()
+    )
+
+    assert [found for found, count in shapes.items() if count > 1] == []
 
 
 def test_observed_clauses_are_never_broken() -> None:
@@ -192,7 +257,10 @@ def test_departure_cuts_neighbours(reference: Reference) -> None:
 def test_streams_mix_in_a_crowd(reference: Reference, fault: str) -> None:
     """Sixteen streams at once, each with a code to repeat: some get a neighbour's id or code."""
 
+    together = Barrier(16)
+
     def repeat(number: int) -> tuple[str, str]:
+        together.wait(10)
         said = ask(
             reference,
             fault,

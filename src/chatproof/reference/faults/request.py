@@ -222,7 +222,7 @@ _MODEL = (
     ),
     Fault(
         "unknown-model-404",
-        "An unknown model is not found.",
+        "An unknown model gets 404 model_not_found.",
         fails("REQ-08"),
         (remap(code("unsupported_model"), status=404, code="model_not_found"),),
     ),
