@@ -117,7 +117,7 @@ def judge_again(recorded: Recorded, only: frozenset[str] = frozenset()) -> Judge
 
 def _target(described: Mapping[str, Any]) -> Target:
     """The target as the report describes it; a word stands where a key was."""
-    provoked = {name: IN_PLACE_OF_A_KEY for name in described["provoke"]}
+    provoked = dict.fromkeys(described["provoke"], IN_PLACE_OF_A_KEY)
     billing = described["billing"]
     hook = billing["balance"]
     balance = Balance(url=hook, pointer=billing.get("balance_pointer", "")) if hook else None
