@@ -22,7 +22,7 @@ from chatproof.target import Settings
 ENOUGH = 30  # content events without which nothing is judged
 LASTING = 3  # a burst as long as three times the moments asked for (24 ms) is no flush
 PLENTY = 2  # at so many times the moments asked for, a flush or two cut in pieces change nothing
-SILENT_SHARE = 0.8  # of the time: three blocks have two silences and little else
+SILENT_SHARE = 0.7  # of the time: three blocks have two silences and little else
 NS_PER_MS = 1_000_000
 TEXTS = (("content",), ("reasoning_content", "reasoning"))  # a model may do nothing but think
 
