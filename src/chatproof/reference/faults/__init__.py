@@ -6,6 +6,7 @@ from ..vocabulary import by_name
 from . import (
     authentication,
     billing,
+    charges,
     chunks,
     concurrency,
     endpoint,
@@ -14,6 +15,7 @@ from . import (
     failures,
     idempotency,
     models,
+    replays,
     request,
     request_id,
     response,
@@ -38,7 +40,9 @@ FAULTS = by_name(
     error_members.FAULTS,
     failures.FAULTS,
     idempotency.FAULTS,
+    replays.FAULTS,
     billing.FAULTS,
+    charges.FAULTS,
     wallets.FAULTS,
     models.FAULTS,
 )

@@ -1,29 +1,25 @@
-"""Faults of Idempotency-Key: refused, forgotten, not told apart, kept too well, raced, replayed wrongly."""
+"""Faults of Idempotency-Key: required, not told apart, kept too well, raced."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from ..access import FLAKY_KEY
 from ..call import Call
-from ..changes import limit, put, refuse, remap, reply, usage, with_header
+from ..changes import limit, refuse, remap
 from ..conditions import (
     IDEMPOTENT,
     REPLAY,
     SUCCEEDED,
     SYNC,
     When,
-    header_sent,
     key_sent,
     route,
     rule,
 )
 from ..problem import Problem, invalid
-from ..reply import Json, Reply
-from ..seams import COMPLETION, KEEPS, POSTINGS, SAME, SCOPE, WAITS, Change
+from ..seams import KEEPS, SAME, SCOPE, WAITS, Change
 from ..vocabulary import Fault, fails, unseen, warns
 
 _REPLAYED = REPLAY & SUCCEEDED & SYNC
@@ -63,73 +59,6 @@ def _under_its_body(call: Call, scope: Hashable | None) -> Hashable | None:
     return bodies.setdefault((call.key, call.raw), scope)
 
 
-def _new_id(old: str) -> str:
-    return f"{old}-1"
-
-
-def _uncharged(shown: Json) -> Json:
-    return {name: value for name, value in shown.items() if not name.startswith("credits")}
-
-
-def _shown(call: Call) -> Decimal:
-    return call.rendered.charge.credits if call.rendered else Decimal(0)
-
-
-_RESULT = (
-    Fault(
-        "keys-ignored",
-        "Idempotency keys are ignored.",
-        fails("IDM-02", "IDM-03", "IDM-08", "BIL-09") | warns("IDM-06"),
-        (Change(SCOPE, _without_store),),
-    ),
-    Fault(
-        "replay-has-new-id",
-        "A replay brings the first text under a new completion id.",
-        fails("IDM-02", "IDM-08") | warns("IDM-06"),
-        (put(COMPLETION, "/id", _new_id, _REPLAYED),),
-    ),
-    Fault(
-        "replay-has-new-text",
-        "A replay brings another text under the first completion's id.",
-        fails("IDM-02"),
-        (put(COMPLETION, "/choices/0/message/content", "Here is another answer.", _REPLAYED),),
-    ),
-    Fault(
-        "replay-posts-again",
-        "A replay shows the first charge and takes it off the wallet again.",
-        fails("BIL-09"),
-        (Change(POSTINGS, lambda call, amounts: (_shown(call),), _REPLAYED),),
-    ),
-    Fault(
-        "replay-refunds",
-        "A replay gives the first charge back to the wallet.",
-        fails("BIL-09"),
-        (Change(POSTINGS, lambda call, amounts: (-_shown(call),), _REPLAYED),),
-    ),
-    Fault(
-        "replay-costs-double",
-        "A replay shows twice the first charge.",
-        fails("IDM-02", "BIL-09", "BIL-04"),
-        (
-            usage("credits", lambda old: str(Decimal(old) * 2), _REPLAYED),
-            usage("credits_usd_reference", lambda old: str(Decimal(old) * 2), _REPLAYED),
-        ),
-    ),
-    Fault(
-        "replay-is-free",
-        "A replay shows that it costs nothing.",
-        fails("IDM-02", "BIL-09", "BIL-05"),
-        (usage("credits", "0", _REPLAYED), usage("credits_usd_reference", "0", _REPLAYED)),
-    ),
-    Fault(
-        "replay-without-charge",
-        "A replay shows no charge.",
-        fails("IDM-02", "BIL-01", "BIL-09"),
-        (put(COMPLETION, "/usage", _uncharged, _REPLAYED),),
-    ),
-)
-
-
 def _apart_from_conflicts(call: Call, scope: Hashable | None) -> Hashable | None:
     """A key that brings another body than before runs without the store."""
     bodies: dict[Any, bytes] = call.world.memory.setdefault("body by scope", {})
@@ -137,6 +66,12 @@ def _apart_from_conflicts(call: Call, scope: Hashable | None) -> Hashable | None
 
 
 _CONFLICTS = (
+    Fault(
+        "keys-ignored",
+        "Idempotency keys are ignored.",
+        fails("IDM-02", "IDM-03", "IDM-08", "BIL-09") | warns("IDM-06"),
+        (Change(SCOPE, _without_store),),
+    ),
     Fault(
         "conflict-gives-first-result",
         "The same key with another body gets the first body's result.",
@@ -272,35 +207,4 @@ _RACES = (
 )
 
 
-def _first_id(call: Call, plan: Reply) -> Reply:
-    """The header of the first answer is stored with its body."""
-    made = call.rendered
-    ids: dict[str, str] = call.world.memory.setdefault("request id by completion", {})
-    first = ids.setdefault(made.identity.id if made else "", call.request_id)
-    return replace(plan, headers=with_header(plan.headers, "X-Request-Id", first)) if call.replay else plan
-
-
-def _stored_header(name: str, sentence: str, other: str, when: When) -> Fault:
-    def edit(call: Call, plan: Reply) -> Reply:
-        stored = _first_id(call, plan)
-        return stored if when.holds(call) else plan
-
-    return Fault(name, sentence, fails("IDM-08", other), (reply(edit, SUCCEEDED & SYNC & IDEMPOTENT),))
-
-
-_IDS = (
-    _stored_header(
-        "replay-has-first-request-id",
-        "A replay without an id of the client's brings the first one's X-Request-Id.",
-        "RID-02",
-        ~header_sent("X-Request-Id"),
-    ),
-    _stored_header(
-        "replay-ignores-client-id",
-        "A replay brings the first one's X-Request-Id instead of the client's own.",
-        "RID-03",
-        header_sent("X-Request-Id"),
-    ),
-)
-
-FAULTS = (*_OPTIONAL, *_RESULT, *_CONFLICTS, *_APART, *_KEPT, *_RACES, *_IDS)
+FAULTS = (*_OPTIONAL, *_CONFLICTS, *_APART, *_KEPT, *_RACES)
