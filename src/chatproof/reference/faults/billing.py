@@ -90,9 +90,9 @@ _FORM = (
     ),
     Fault(
         "reference-number-with-exponent",
-        "The second model's reference is a JSON number with an exponent.",
+        "The reference is a JSON number with an exponent where the prompt has non-ASCII text.",
         fails("BIL-02"),
-        (usage(REFERENCE, lambda old: float(f"{Decimal(old):.4e}") / 10, SYNC & SECOND_MODEL & SEVERAL),),
+        (usage(REFERENCE, float, SYNC & NON_ASCII),),
     ),
     Fault(
         "credits-with-unit",
