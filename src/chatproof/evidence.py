@@ -34,7 +34,8 @@ def unpack(data: bytes) -> tuple[Exchange, ...]:
 def curl(request: Request) -> str:
     """A shell line that sends the request again, environment variables in place of keys.
 
-    `<redacted:api_key>` becomes `$BEATRA_API_KEY`, another kind its name in capitals.
+    `<redacted:api_key>` becomes `$BEATRA_API_KEY`, another kind its name in capitals; the key that nobody was given
+    needs no variable.
     """
     words = ["curl -sS -N -i"]
     if request.method != "POST":
@@ -43,6 +44,10 @@ def curl(request: Request) -> str:
     if request.method == "POST":
         words.append(f"--data-binary {_quoted(request.body.decode('utf-8', 'surrogateescape'))}")
     return " ".join([*words, _quoted(request.url)])
+
+
+def _expansion(kind: str) -> str:
+    return '"${UNKNOWN_KEY:-nobody-was-given-this}"' if kind == "unknown_key" else f'"${variable(kind)}"'
 
 
 def variable(kind: str) -> str:
@@ -56,7 +61,7 @@ def _quoted(text: str) -> str:
         return shlex.quote(text)
     parts = re.split(r"(<redacted:[^>]+>)", text)
     return "".join(
-        f'"${variable(match[1])}"' if (match := _MARKER.fullmatch(part)) else shlex.quote(part)
+        _expansion(match[1]) if (match := _MARKER.fullmatch(part)) else shlex.quote(part)
         for part in parts
         if part
     )
