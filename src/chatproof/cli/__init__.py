@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from chatproof import __version__
-from chatproof.cli import check, clauses, init, load, prove, reference, replay
+from chatproof.cli import check, clauses, gate, init, load, prove, reference, replay
 from chatproof.cli.deployment import EXIT_CODES, Stop
 from chatproof.verdict import Exit
 
@@ -43,5 +43,5 @@ def main() -> None:
     """Prove that a chat API deployment keeps its contract, and measure how fast it streams."""
 
 
-for _module in (check, clauses, init, load, prove, reference, replay):
+for _module in (check, gate, load, replay, prove, clauses, init, reference):
     main.add_command(_module.command)

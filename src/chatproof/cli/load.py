@@ -26,7 +26,7 @@ def command() -> None:
     """
 
 
-class _Value(click.ParamType):
+class _Value(click.ParamType[Any]):
     """An option's value by its own parser."""
 
     def __init__(self, option: Option) -> None:
@@ -47,7 +47,7 @@ def _click(option: Option) -> click.Option:
     flag = f"--{option.name}"
     if option.parse is None:
         return click.Option([flag, option.dest], is_flag=True, help=option.help)
-    kind: click.ParamType = click.Choice(option.choices) if option.choices else _Value(option)
+    kind: click.ParamType[Any] = click.Choice(option.choices) if option.choices else _Value(option)
     shown = bool(option.default) or option.default == 0
     return click.Option(
         [flag, option.dest],
