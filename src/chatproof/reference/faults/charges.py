@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any
 
 from ..call import Call
@@ -11,7 +11,7 @@ from ..changes import usage
 from ..conditions import NON_ASCII, SECOND_MODEL, SYNC, When
 from ..rules import resolved
 from ..seams import CHARGE, USAGE, Change
-from ..vocabulary import Fault, fails, warns
+from ..vocabulary import Fault, fails, unseen, warns
 from ..wallet import MODELS, Charge, Model, Usage, charge_of
 from .billing import AUTO_ASKED, CREDITS, FIRST_MODEL, REFERENCE
 from .chunks import SEVERAL
@@ -65,6 +65,7 @@ _CHARGES = (
         "The second model is free.",
         fails("BIL-04", "BIL-05") | warns("BIL-07"),
         _charged(lambda model, counts: Decimal(0), SECOND_MODEL),
+        unseen("BIL-10"),  # a balance that never moves shows nothing
     ),
     Fault(
         "non-ascii-costs-double",
@@ -95,7 +96,8 @@ _CHARGES = (
         "Sync credits are rounded up to a hundredth, and printed with eight places.",
         _SOME_CALLS | warns("STR-16"),
         _charged(
-            lambda model, counts: -(-_usd(model, counts) * model.markup // _CENT) * _CENT, SYNC & FIRST_MODEL
+            lambda model, counts: (_usd(model, counts) * model.markup).quantize(_CENT, ROUND_UP),
+            SYNC & FIRST_MODEL,
         ),
     ),
     Fault(

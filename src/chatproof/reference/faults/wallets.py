@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from ..access import MAIN_KEY
 from ..call import Call
@@ -19,6 +19,7 @@ _FAILED = key_sent(MAIN_KEY) & ~SUCCEEDED
 _INVALID = _FAILED & ~asks_for(model=DOWN)
 _USAGE = When("usage was asked for", lambda call: call.include_usage)
 _FEE = Decimal("0.00100000")
+_CENT = Decimal("0.01")
 
 
 def _twice(call: Call, amounts: Amounts) -> Amounts:
@@ -34,7 +35,7 @@ def _fee(call: Call, amounts: Amounts) -> Amounts:
 
 
 def _rounded_up(call: Call, amounts: Amounts) -> Amounts:
-    return tuple(-(-amount // _FEE) * _FEE for amount in amounts)
+    return tuple(amount.quantize(_CENT, ROUND_UP) for amount in amounts)
 
 
 def _balance(name: str, sentence: str, change: Change[Amounts], *more: str) -> Fault:
@@ -66,7 +67,7 @@ FAULTS = (
     ),
     _balance(
         "posted-rounded-up",
-        "A sync call shows its charge and is taken off the wallet rounded up.",
+        "A sync call shows its charge and is taken off the wallet rounded up to a hundredth.",
         Change(POSTINGS, _rounded_up, _SYNC),
         "BIL-09",
     ),
