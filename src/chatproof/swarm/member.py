@@ -24,6 +24,7 @@ from chatproof.swarm.journal import Batch, Begun, Outbox
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.plan import Plan
 from chatproof.swarm.probes import Probes
+from chatproof.swarm.purse import PerSecond, Purse
 from chatproof.swarm.row import Collector, Origin, row_of, still_running
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.transport import wall_offset
@@ -81,15 +82,14 @@ class Member:
         self._flights: dict[str, Channel] = {}
         self._cut: set[str] = set()
         self._number = 0
-        self._spent = Decimal(0)
-        self._dearest = Decimal(plan.credits_each or 0)
-        self._errors = [0, 0]  # second, error answers judged in it
+        self._purse = Purse.of(plan, self.index)
+        self._errors = PerSecond(ERRORS_JUDGED_PER_S)
         self._wake = Event()
         self._idle: list[Channel] = []
         self._tasks: list[gevent.Greenlet] = []
         self._unjudged: deque[Unjudged] = deque()
         self._to_judge = Event()
-        self._samples = [0, 0]  # second, streams sampled in it
+        self._samples = PerSecond(SAMPLES_PER_S)
         self._reporter = gevent.spawn(self._report_all_the_while)
         self._tasks.append(gevent.spawn(self._judge_all_the_while))
         self.done = Event()
@@ -106,12 +106,15 @@ class Member:
             len(self._unjudged) > UNJUDGED_CAP
         ):  # a saturated client slows its load rather than judge less of it
             gevent.sleep(0.002)
-        self._afford()
+        refusal = self._purse.refusal(self._number, len(self._flights))
+        if refusal is not None:
+            self._trouble(refusal)
+            raise Exhausted
         self.probes.arm()
         workload = choose(self._workloads, self._choices)
         self._number += 1
         ask = self._asker.ask(f"{self.plan.run}-{self.name}-{self._number:07d}", workload)
-        in_full = self._draw.random() < self.plan.sample_share and self._may_sample()
+        in_full = self._draw.random() < self.plan.sample_share and self._samples.allows()
         leaves = workload.stream and self.plan.leave_share > 0 and self._draw.random() < self.plan.leave_share
         leave_after = self._draw.randint(1, max(1, workload.max_tokens // 2)) if leaves else None
         fold = (
@@ -141,7 +144,7 @@ class Member:
             row = still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING)
         else:
             row = row_of(ask, origin, trip, sink)
-            if trip.status is not None and (trip.status < 400 or self._may_judge_error()):
+            if trip.status is not None and (trip.status < 400 or self._errors.allows()):
                 self._unjudged.append((ask, trip, sink, wall_ns, in_full))
                 self._to_judge.set()
         self._finished(row, trip.body_bytes)
@@ -201,35 +204,6 @@ class Member:
         finally:
             self._idle.append(channel)
 
-    # --- the budget -----------------------------------------------------------------------------------------
-
-    def _afford(self) -> None:
-        """Counts what is on its way at the dearest price seen, so that the budget holds whatever comes back."""
-        workers = len(self.plan.workers)
-        mine = self.plan.requests // workers + (self.index < self.plan.requests % workers)
-        if self._number >= mine:
-            self._trouble(f"the budget of {self.plan.requests} requests is used up")
-            raise Exhausted
-        if self.plan.credits is not None:
-            most = Decimal(self.plan.credits) / workers
-            if self._spent + self._dearest * (len(self._flights) + 1) > most:
-                self._trouble(f"the budget of {self.plan.credits} credits is used up")
-                raise Exhausted
-
-    def _may_sample(self) -> bool:
-        second = int(time.monotonic())
-        if self._samples[0] != second:
-            self._samples = [second, 0]
-        self._samples[1] += 1
-        return self._samples[1] <= SAMPLES_PER_S
-
-    def _may_judge_error(self) -> bool:
-        second = int(time.monotonic())
-        if self._errors[0] != second:
-            self._errors = [second, 0]
-        self._errors[1] += 1
-        return self._errors[1] <= ERRORS_JUDGED_PER_S
-
     # --- conformance ----------------------------------------------------------------------------------------
 
     def _judge_all_the_while(self) -> None:
@@ -249,9 +223,7 @@ class Member:
     def _finished(self, row: StreamRow, size: int) -> None:
         self._rows.append(row)
         if row.credits is not None:
-            charge = Decimal(row.credits)
-            self._spent += charge
-            self._dearest = max(self._dearest, charge)
+            self._purse.pay(Decimal(row.credits))
         self._on_row(row, size)
 
     def _trouble(self, text: str) -> None:

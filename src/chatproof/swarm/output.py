@@ -1,4 +1,4 @@
-"""A load run on disk: `report.json` and `samples.jsonl`. Writes what it is given."""
+"""A load run on disk: the report with all its faces, and `samples.jsonl`. Writes what it is given."""
 
 from __future__ import annotations
 
@@ -8,39 +8,50 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chatproof import __version__
+from chatproof.redact import Redactor
+from chatproof.report import RunInfo, faces, made_with, report_of
+from chatproof.report.directory import place
+from chatproof.report.document import encodable
+from chatproof.run import Judged
+from chatproof.swarm.clauses import clause_rows
 from chatproof.swarm.ledger import Ledger
-from chatproof.target import Target
+from chatproof.target import Target, read_contract
 from chatproof.verdict import Verdict
 
-SCHEMA_VERSION = "1"
+REFERENCE = "EMBEDDED REFERENCE"
+NO_SECRETS = Redactor({})
 
 
 def write_run(
     folder: Path, ledger: Ledger, section: Mapping[str, Any], verdict: Verdict, target: Target, model: str
 ) -> None:
-    """Writes both files, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    report = {
-        "schema_version": SCHEMA_VERSION,
-        "run": {"id": ledger.run, "tool": f"chatproof {__version__}", "fingerprint": fingerprint(section)},
-        "target": {**target.described(), "asked_model": model},
-        "clauses": [],
-        "totals": {},
-        "load": section,
-        "verdict": verdict.name,
-        "why": verdict.why,
-        "exit_code": int(verdict.exit),
-    }
-    text = json.dumps(finite(report), indent=1, default=str, allow_nan=False)
-    _replace(folder / "report.json", text.encode() + b"\n")
+    """Writes every file, all or none; what a target said is without the secrets that the run knows."""
+    redactor = Redactor(target.secrets)
+    shown = plain(section, redactor)
+    ended = datetime.now(UTC)
+    info = RunInfo(
+        command="load",
+        name=ledger.run,
+        seed=shown["options"].get("seed") or 0,
+        started=ended - timedelta(seconds=shown["seconds"]),
+        ended=ended,
+        jobs=max(1, len(shown["health"]["workers"])),
+        interrupted=shown["interrupted"],
+        reference=target.origin == REFERENCE,
+        made_with={**made_with(), "fingerprint": fingerprint(shown), "asked_model": model},
+    )
+    judged = Judged(clause_rows(shown["conformance"], read_contract()), (), ())
+    document = report_of(judged, target, info, verdict, shown)
     rows = sorted(ledger.rows, key=lambda row: (row.started_ns, row.stream_id))
-    _replace(folder / "samples.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+    samples = b"".join(redactor.data(msgspec.json.encode(row)) + b"\n" for row in rows)
+    place(folder, {"samples.jsonl": samples, **faces(document, ())})
 
 
 def fingerprint(section: Mapping[str, Any]) -> dict[str, str]:
@@ -59,17 +70,20 @@ def fingerprint(section: Mapping[str, Any]) -> dict[str, str]:
 
 
 def finite(value: Any) -> Any:
-    """The same value where every number is one that JSON has; others are null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
-    return value
+    """The value in JSON's types, null in place of numbers that JSON lacks."""
+    return plain(value, NO_SECRETS)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+def plain(value: Any, redactor: Redactor) -> Any:
+    """The value in JSON's types: markers in place of secrets, null in place of numbers that JSON lacks."""
+    match value:
+        case bool() | int() | None:
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {str(key): plain(each, redactor) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each, redactor) for each in value]
+        case _:
+            return redactor.text(encodable(str(value)))

@@ -1,4 +1,4 @@
-"""Locust's events, told to a Conductor and a Member. The only module that knows locust's runners."""
+"""Locust's events, told to a Conductor on the master and to a worker's side. Judges and measures nothing."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-import msgspec
 import psutil  # type: ignore[import-untyped]
 from locust import argument_parser
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, WorkerRunner
 
-from chatproof.metrics import StreamRow
-from chatproof.record import Ending
-from chatproof.run import terms_of
 from chatproof.swarm import aim, progress
-from chatproof.swarm.arrivals import Leg, expected
+from chatproof.swarm.arrivals import expected
 from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, STOP_FILE, Conductor
 from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.kept import Watch
 from chatproof.swarm.member import Member
-from chatproof.swarm.plan import OPTIONS, Plan
+from chatproof.swarm.plan import OPTIONS
 from chatproof.swarm.search import search
 from chatproof.swarm.web import add_page
-from chatproof.target import Target, TargetError, read_contract
+from chatproof.swarm.worker_side import LOCAL, WorkerSide
+from chatproof.target import TargetError, read_contract
 
-LOCAL = "local"
 DEFAULT_SECONDS = 30.0  # of an open loop without --run-time
 _HIDDEN = frozenset({"yes", "report", "target", "stop_file"})  # not for the web form
 
@@ -42,7 +37,7 @@ class Wiring:
         self.environment = environment
         self.user_class = user_class
         self.runner = environment.runner
-        self.member: Member | None = None
+        self.worker = WorkerSide(environment, lambda: self.options)
         self.conductor: Conductor | None = None
         self.reference: aim.Embedded | None = None
         self.seconds: float | None = None
@@ -53,66 +48,6 @@ class Wiring:
         """Our options as they stand now."""
         parsed = vars(self.environment.parsed_options)
         return {option.dest: parsed.get(option.dest, option.default) for option in OPTIONS}
-
-    # --- the worker's part ----------------------------------------------------------------------------------
-
-    def planned(self, environment: Any, msg: Any, **_: Any) -> None:
-        """The master's plan came: this process joins the run."""
-        plan = msgspec.convert(msg.data, Plan)
-        client_id = self.runner.client_id if isinstance(self.runner, WorkerRunner) else LOCAL
-        if client_id not in plan.workers:
-            return
-        if self.member is not None:
-            self.member.close()
-        target = self._target_of(plan)
-        contract = read_contract()
-        url = f"{target.base_url}/chat/completions"
-        watch = Watch(contract, terms_of(target, contract), target.deviations, url)
-        self.member = Member(plan, client_id, target, watch, self._report, self._fire)
-
-    def flown(self, environment: Any, msg: Any, **_: Any) -> None:
-        """Legs of an open loop came."""
-        if self.member is not None:
-            legs = [Leg(rate, seconds, process) for rate, seconds, process in msg.data["legs"]]
-            ahead_ns = msg.data["start_wall_ns"] - time.time_ns()
-            seed = self.member.plan.seed * 1009 + msg.data["part"]
-            self.member.fly(legs, seed, time.monotonic_ns() + ahead_ns)
-
-    def stopped(self, environment: Any, msg: Any, **_: Any) -> None:
-        """The master ends the run."""
-        if self.member is not None:
-            self.member.stop(msg.data["drain_s"])
-
-    def acknowledged(self, environment: Any, msg: Any, **_: Any) -> None:
-        """The master has a report."""
-        if self.member is not None and msg.data["run"] == self.member.plan.run:
-            self.member.acknowledged(msg.data["number"])
-
-    def _report(self, payload: bytes) -> None:
-        self.runner.send_message("chatproof-batch", payload)
-
-    def _fire(self, row: StreamRow, size: int) -> None:
-        """One locust event a request: its own table then shows rates and failures."""
-        ended_ns = row.ended_ns if row.ended_ns is not None else row.started_ns
-        fine = row.ending in (Ending.COMPLETE, Ending.LEFT)
-        self.environment.events.request.fire(
-            request_type="stream" if row.stream else "sync",
-            name=row.scenario,
-            response_time=(ended_ns - row.intended_ns) / 1e6,
-            response_length=size,
-            exception=None if fine else NotComplete(row.ending.value),
-            context={},
-        )
-
-    def _target_of(self, plan: Plan) -> Target:
-        if plan.embedded:
-            return aim.reference_target(plan.base_url)
-        target = aim.target_of(
-            self.options["target"], None if self.options["target"] else plan.base_url, os.environ
-        )
-        if target is None:
-            raise TargetError("this worker knows no target: give it --target FILE, or BEATRA_API_KEY")
-        return target
 
     # --- the master's part ----------------------------------------------------------------------------------
 
@@ -269,19 +204,19 @@ class Wiring:
         conductor = self.conductor
         if conductor is not None and conductor.running and not conductor.finishing:
             gevent.spawn(self._finish, "locust stopped the test", conductor.options["drain_s"], False)
-        elif conductor is None and self.member is not None:
-            self.member.stop(self.environment.stop_timeout or INTERRUPTED_DRAIN_S)
+        elif conductor is None and self.worker.member is not None:
+            self.worker.member.stop(self.environment.stop_timeout or INTERRUPTED_DRAIN_S)
 
     def quitting(self, environment: Any, **_: Any) -> None:
         """Locust ends: on Ctrl-C what was measured is still reported."""
         conductor = self.conductor
         if conductor is not None and conductor.running:
             self._finish("interrupted", INTERRUPTED_DRAIN_S, True)
-        elif conductor is None and self.member is not None and not self.member.done.is_set():
-            self.member.stop(INTERRUPTED_DRAIN_S)
-            self.member.done.wait(INTERRUPTED_DRAIN_S + 1.5)
-        if self.member is not None:
-            self.member.close()
+        elif conductor is None and self.worker.member is not None and not self.worker.member.done.is_set():
+            self.worker.member.stop(INTERRUPTED_DRAIN_S)
+            self.worker.member.done.wait(INTERRUPTED_DRAIN_S + 1.5)
+        if self.worker.member is not None:
+            self.worker.member.close()
         if self.reference is not None:
             self.reference.close()
             self.reference = None
@@ -298,10 +233,6 @@ class Wiring:
         self.close_run()
 
 
-class NotComplete(Exception):
-    """A request that did not end complete."""
-
-
 def _wait(pause: Callable[[int | None], str | None], until_ns: int | None) -> str:
     while (reason := pause(until_ns)) is None:
         pass
@@ -314,7 +245,7 @@ _WIRED: dict[int, Wiring] = {}
 def member_of(environment: Any) -> Member | None:
     """The member of the run that goes on in this process; None before the plan has come."""
     wiring = _WIRED.get(id(environment))
-    return wiring.member if wiring is not None else None
+    return wiring.worker.member if wiring is not None else None
 
 
 def listen(events: Any) -> None:
@@ -367,9 +298,9 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
             add_page(web_ui, lambda: wiring.conductor)
     if isinstance(runner, WorkerRunner | LocalRunner):
         argument_parser.default_args_dict()
-        runner.register_message("chatproof-plan", wiring.planned)
-        runner.register_message("chatproof-legs", wiring.flown)
-        runner.register_message("chatproof-stop", wiring.stopped)
-        runner.register_message("chatproof-ack", wiring.acknowledged)
+        runner.register_message("chatproof-plan", wiring.worker.planned)
+        runner.register_message("chatproof-legs", wiring.worker.flown)
+        runner.register_message("chatproof-stop", wiring.worker.stopped)
+        runner.register_message("chatproof-ack", wiring.worker.acknowledged)
     environment.events.test_stopping.add_listener(wiring.stopping)
     environment.events.quitting.add_listener(wiring.quitting)
