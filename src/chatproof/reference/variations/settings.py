@@ -33,7 +33,7 @@ VARIATIONS = (
     ),
     Variation(
         "agreed-unknown-model-404",
-        "An unknown model is not found.",
+        "An unknown model is not found, as the target file says.",
         (remap(code("unsupported_model"), status=404, code="model_not_found"),),
         _settings('unknown_model = ["404"]'),
     ),
@@ -78,6 +78,6 @@ VARIATIONS = (
         "agreed-coarse",
         "A long stream comes in four runs, and the target file asks for no more than that.",
         (frames(in_runs(24), STREAMED & LONG),),
-        _settings("moments = 2", 'largest_share = "0.9"', table="settings.incremental"),
+        _settings("moments = 2", "largest_share = 0.9", table="settings.incremental"),
     ),
 )
