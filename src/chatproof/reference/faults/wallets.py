@@ -85,6 +85,5 @@ FAULTS = (
         "failed-calls-posted",
         "A failed call costs a fee that only the wallet shows.",
         Change(POSTINGS, _fee, _INVALID),
-        "BIL-06",
     ),
 )
