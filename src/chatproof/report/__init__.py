@@ -46,14 +46,17 @@ __all__ = [
 
 def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
     """Every file of a report, by its path in the report's folder."""
-    return {
+    files = {
         "report.json": dumps(document),
         "junit.xml": junit(document),
         "summary.md": summary(document),
         "index.html": page(document),
-        RECORDING: har.dumps(har.to_har(exchanges, version=document["run"]["tool"]["version"])),
         **allure.files(document, exchanges),
     }
+    if exchanges:  # a load run keeps rows, no exchanges
+        recording = har.to_har(exchanges, version=document["run"]["tool"]["version"])
+        files[RECORDING] = har.dumps(recording)
+    return files
 
 
 def write(

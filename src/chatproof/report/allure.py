@@ -27,11 +27,12 @@ from chatproof.contract import Level
 from chatproof.record import Exchange
 from chatproof.report.states import SEVERITY, state_of
 from chatproof.report.transcript import transcript
-from chatproof.report.words import about, finding_lines, some
+from chatproof.report.words import LOAD, about, checks, finding_lines, some
 from chatproof.verdict import MEANING, Outcome
 
 FOLDER: Final = "allure-results"
 CLAUSE_DOCS: Final = "docs/clauses.md"
+LOAD_DOCS: Final = "docs/reading-a-load-report.md"
 EPIC: Final = "The contract of text and chat"
 BY_US: Final = (("framework", "chatproof"), ("language", "python"))
 MOST_FINDINGS: Final = 20  # of one clause; all are in report.json
@@ -75,7 +76,7 @@ def results(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[
     """A result for each clause of the document, and what it has attached, by file name."""
     recorded = {str(exchange.tag): exchange for exchange in exchanges}
     found: dict[str, bytes] = {}
-    for row in document["clauses"]:
+    for row in checks(document):
         found |= _clause_files(row, document["run"], recorded)
     return found
 
@@ -114,7 +115,9 @@ def _clause_result(
         statusDetails=_details(row, outcome),
         stage="finished",
         labels=[Label(name, value) for name, value in (*labels(*of), *BY_US)],
-        links=[Link(type="link", url=link(row["id"]), name=row["id"])],
+        links=[
+            Link(type="link", url=LOAD_DOCS if row["section"] == LOAD else link(row["id"]), name=row["id"])
+        ],
         steps=[
             *(_probe_step(probe, start) for probe in row["probes"]),
             *(_finding_step(finding, run, start, recorded) for finding in shown),

@@ -44,11 +44,12 @@ class RunInfo:
     interrupted: bool = False
     reference: bool = False  # the target was the embedded reference
     made_with: Mapping[str, Any] = field(default_factory=dict)  # what `made_with()` gave
+    name: str = ""  # what the run is known by already, if it is
 
     @property
     def id(self) -> str:
         """The run's name: when it began, and its seed; a folder may be called so."""
-        return f"{self.started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{self.seed:012x}"
+        return self.name or f"{self.started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{self.seed:012x}"
 
 
 def made_with() -> dict[str, Any]:

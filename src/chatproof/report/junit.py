@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chatproof.report.states import state_of
-from chatproof.report.words import about, finding_lines, some
+from chatproof.report.words import about, checks, finding_lines, some
 from chatproof.verdict import MEANING, Outcome
 
 MOST_FINDINGS: Final = 20  # of one clause; all are in report.json
@@ -24,9 +24,9 @@ def junit(document: Mapping[str, Any]) -> bytes:
         "target": document["target"]["base_url"],
         "run": run["id"],
     }
-    sections = dict.fromkeys(row["section"] for row in document["clauses"])
-    for section in sections:
-        rows = [row for row in document["clauses"] if row["section"] == section]
+    every = checks(document)
+    for section in dict.fromkeys(row["section"] for row in every):
+        rows = [row for row in every if row["section"] == section]
         suite = ET.SubElement(root, "testsuite", name=section, timestamp=run["started"].removesuffix("Z"))
         _properties(suite, properties)
         for row in rows:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chatproof.report.accept import deviation_entry
+from chatproof.report.page.scale import duration, number
 from chatproof.report.words import MARKS, about, finding_lines, headline, loud, some, tally, visible
 from chatproof.verdict import MEANING, Outcome
 
 MOST_FINDINGS: Final = 3  # of one clause
+FIGURES: Final = ("ttft", "itl", "e2e", "tpot")
 MOST_BYTES: Final = 900_000  # a GitHub step summary holds 1 MiB
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -23,12 +25,12 @@ def summary(document: Mapping[str, Any]) -> bytes:
         f"# chatproof {_plain(headline(document))}",
         "",
         f"{_code(target['base_url'])} ({_plain(target['origin'])}), model {models}: "
-        f"{run['exchanges']} exchanges, {run['started']}, seed {run['seed']}, "
+        f"{_made(run)}, {run['started']}, seed {run['seed']}, "
         f"chatproof {run['tool']['version']}",
         "",
         " · ".join(f"**{count}** {name}" for name, count in tally(document)),
     ]
-    lines = [*head, "", *_table(document)]
+    lines = [*head, "", *_table(document), *_load(document["load"])]
     size = 0
     for block in _findings(document):
         size += len(block.encode())
@@ -42,14 +44,42 @@ def summary(document: Mapping[str, Any]) -> bytes:
 def _table(document: Mapping[str, Any]) -> list[str]:
     rows = loud(document)
     if not rows:
-        return ["Every clause that a run can judge was seen and kept."]
+        return ["Everything that this run can judge was seen and kept."]
     return [
         "| clause | level | outcome | seen | what it says | why |",
         "|---|---|---|---:|---|---|",
         *(
-            f"| {row['id']} | {row['level']} | {MARKS[row['outcome']]} {row['outcome']} "
+            f"| {_plain(row['id'])} | {row['level']} | {MARKS[row['outcome']]} {row['outcome']} "
             f"| {row['subjects']} | {_sentence(row['sentence'])} | {_plain(_cut(about(row)))} |"
             for row in rows
+        ),
+    ]
+
+
+def _made(run: Mapping[str, Any]) -> str:
+    return f"{run['jobs']} load workers" if run["command"] == "load" else f"{run['exchanges']} exchanges"
+
+
+def _load(load: Mapping[str, Any] | None) -> list[str]:
+    if load is None:
+        return []
+    endings = {name: count for name, count in load["streams"].items() if name != "total" and count}
+    ended = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in endings.items()) or "none"
+    return [
+        "",
+        "## Load",
+        "",
+        f"Streams: {ended}. {number(load['rate']['achieved'])} requests/s, "
+        f"{number(load['rate']['tokens_per_s'])} tokens/s. In the percentiles an unfinished stream is infinitely slow.",
+        "",
+        "| metric | n | p50 | p95 | p99 | clock |",
+        "|---|---:|---:|---:|---:|---|",
+        *(
+            f"| {name} | {figure['n']} | "
+            + " | ".join(duration(figure["adjusted"][label]) for label in ("p50_s", "p95_s", "p99_s"))
+            + f" | {figure['clock']} |"
+            for name, figure in load["metrics"].items()
+            if name in FIGURES
         ),
     ]
 

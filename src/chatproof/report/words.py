@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from chatproof.verdict import Outcome
@@ -37,12 +37,13 @@ MARKS: Final[Mapping[str, str]] = {  # shapes that read without colour
     "own": "·",
 }
 VERDICTS: Final[Mapping[str, str]] = {
-    "pass": "{} conforms",
-    "fail": "{} does not conform",
-    "inconclusive": "It cannot be told whether {} conforms",
+    "pass": "{} {}",
+    "fail": "{} does not {}",
+    "inconclusive": "It cannot be told whether {} {}",
     "invalid": "The run against {} is invalid: the suite or its client is at fault, not the deployment",
 }
 
+LOAD: Final = "Load"
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Row = Mapping[str, Any]
@@ -56,14 +57,63 @@ def headline(document: Mapping[str, Any]) -> str:
 def sentence(document: Mapping[str, Any]) -> str:
     """The verdict in a sentence that names the target."""
     where = "the EMBEDDED REFERENCE" if document["run"]["reference"] else document["target"]["base_url"]
-    said = VERDICTS[document["verdict"]].format(where)
+    verb = "meet what was asked of it" if document["run"]["command"] == "load" else "conform"
+    verb = (
+        verb
+        if document["verdict"] == "fail"
+        else verb.replace("meet", "meets").replace("conform", "conforms")
+    )
+    said = VERDICTS[document["verdict"]].format(where, verb)
     return said[:1].upper() + said[1:] if document["run"]["reference"] else said
 
 
+def checks(document: Mapping[str, Any]) -> list[Row]:
+    """All that was judged, in one shape: every clause, then what a load run was held to."""
+    return [*document["clauses"], *_load_checks(document["load"] or {})]
+
+
+def _load_checks(load: Mapping[str, Any]) -> Iterator[Row]:
+    """The objectives of a load run, and whether its client was fit to measure, as rows like those of clauses."""
+    health = load.get("health") or {"valid": True}
+    if not health["valid"]:
+        reason = "; ".join([*health["complaints"], health["advice"]])
+        yield _load_check("client health", "the client is fit to measure", Outcome.BROKEN, 0, reason)
+    for term in (load.get("slo") or {}).get("terms", ()):
+        outcome = _BY_TERM[term["verdict"]]
+        yield _load_check(
+            term["term"], f"the objective `{term['term']}` is met", outcome, term["n"], term["reason"]
+        )
+
+
+_BY_TERM: Final = {"pass": Outcome.PASS, "fail": Outcome.FAIL, "inconclusive": Outcome.NOT_OBSERVED}
+
+
+def _load_check(id: str, sentence: str, outcome: Outcome, subjects: int, reason: str) -> Row:
+    return {
+        "id": id,
+        "level": "MUST",
+        "section": LOAD,
+        "sentence": sentence,
+        "outcome": outcome.value,
+        "subjects": subjects,
+        "violations": 0,
+        "reason": reason,
+        "findings": [],
+        "probes": [],
+        "proved_by": [],
+        "place": "load",
+    }
+
+
 def loud(document: Mapping[str, Any]) -> list[Row]:
-    """The clauses that are not simply green, what matters most first."""
-    rows = [row for row in document["clauses"] if row["outcome"] not in QUIET]
+    """What is not simply green, what matters most first; of a load run, not what it never was to judge."""
+    quiet = {*QUIET, Outcome.NOT_OBSERVED} if document["run"]["command"] == "load" else QUIET
+    rows = [row for row in checks(document) if row["outcome"] not in quiet or _undecided(row)]
     return sorted(rows, key=lambda row: (ORDER.index(Outcome(row["outcome"])), row["level"] != "MUST"))
+
+
+def _undecided(row: Row) -> bool:
+    return bool(row["section"] == LOAD and row["outcome"] == Outcome.NOT_OBSERVED)
 
 
 def tally(document: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chatproof.report.words import loud
+from chatproof.report.words import LOAD, checks, loud
 from chatproof.verdict import Outcome
 
 FOREMOST: Final = 3
@@ -25,15 +25,16 @@ RISKS: Final[Mapping[str, str]] = {
     "RID": "a single request may not be found again in support and logs",
     "MOD": "clients cannot see which models there are",
     "HLT": "monitoring cannot tell whether it is up",
+    LOAD: "answers are slower, or fewer come whole, than was agreed",
 }
 _RED: Final = (Outcome.FAIL, Outcome.STALE)
 
 
-def at_risk(document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What the violated MUST clauses put at risk, weightiest first, with their ids."""
-    violated = [row["id"] for row in document["clauses"] if row["outcome"] == Outcome.FAIL]
-    found = [(text, [id for id in violated if _letters(id) == letters]) for letters, text in RISKS.items()]
-    return [(text, ids) for text, ids in found if ids]
+def at_risk(document: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """What violations put at risk, weightiest first, each with the rows that are violated."""
+    violated = [row for row in checks(document) if row["outcome"] == Outcome.FAIL]
+    found = [(text, [row for row in violated if _letters(row) == letters]) for letters, text in RISKS.items()]
+    return [(text, rows) for text, rows in found if rows]
 
 
 def foremost(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -46,7 +47,7 @@ def foremost(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _weight(row: Mapping[str, Any]) -> tuple[int, int, int]:
     order = (Outcome.BROKEN, Outcome.FAIL, Outcome.STALE, Outcome.WARN)
     letters = list(RISKS)
-    known = _letters(row["id"])
+    known = _letters(row)
     return (
         order.index(Outcome(row["outcome"])),
         letters.index(known) if known in letters else len(letters),
@@ -54,5 +55,5 @@ def _weight(row: Mapping[str, Any]) -> tuple[int, int, int]:
     )
 
 
-def _letters(id: str) -> str:
-    return id.partition("-")[0]
+def _letters(row: Mapping[str, Any]) -> str:
+    return LOAD if row["section"] == LOAD else str(row["id"]).partition("-")[0]
