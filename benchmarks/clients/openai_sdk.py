@@ -14,7 +14,7 @@ from benchmarks.clients.common import BODY, Outcome, begin
 async def run() -> None:
     """Runs the load and prints the outcome."""
     load, outcome = begin(), Outcome()
-    client = AsyncOpenAI(base_url=load.base_url, api_key="none", max_retries=0)
+    client = AsyncOpenAI(base_url=load.base_url, api_key="none", max_retries=0, timeout=60)
     create: Any = client.chat.completions.create
 
     async def user(number: int) -> None:
