@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import pytest
 
 from chatproof.answer import CHAT_ROUTE, Answer
@@ -65,15 +69,16 @@ def test_offered_coding(talk: Talk) -> None:
 def unauthorised(
     talk: Talk, authorization: str | None, codes: tuple[str, ...], retryable: bool | None = None
 ) -> None:
-    """Judge what a request with other credentials gets: 401 with one of these very codes."""
-    talk.refused(
-        lambda: talk.chat(authorization=authorization, key=None),
-        "for these credentials",
-        statuses=(401,),
-        codes=codes,
-        coded=True,
-        retryable=retryable,
-    )
+    """Judge what requests with other credentials get, a stream too: 401 with one of these very codes."""
+    for stream in (ABSENT, True):
+        talk.refused(
+            partial(talk.chat, authorization=authorization, key=None, stream=stream),
+            "for these credentials",
+            statuses=(401,),
+            codes=codes,
+            coded=True,
+            retryable=retryable,
+        )
 
 
 @pytest.mark.clause("AUT-01")
@@ -95,11 +100,19 @@ def test_other_credentials_are_refused(talk: Talk, form: str) -> None:
     unauthorised(talk, form.format(key=talk.target.api_key), KEY_CODES)
 
 
+INVALID_BODIES: Mapping[str, Mapping[str, Any] | bytes] = {
+    "a wrong type": {"messages": 5},
+    "a stream": {"messages": 5, "stream": True},
+    "no JSON": b'{"messages": [',
+}
+
+
 @pytest.mark.clause("AUT-04")
-def test_credentials_come_before_validation(talk: Talk) -> None:
+@pytest.mark.parametrize("form", INVALID_BODIES)
+def test_credentials_come_before_validation(talk: Talk, form: str) -> None:
     """Who is not known learns nothing of what a valid body looks like."""
     talk.refused(
-        lambda: talk.chat({"messages": 5}, authorization=None, key=None),
+        lambda: talk.chat(INVALID_BODIES[form], authorization=None, key=None),
         "an unknown caller's invalid body",
         statuses=(401,),
         codes=KEY_CODES,

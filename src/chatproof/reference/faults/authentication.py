@@ -10,6 +10,7 @@ from ..conditions import (
     VALID_BODY,
     When,
     header_sent,
+    route,
     rule,
 )
 from ..problem import Problem
@@ -34,6 +35,9 @@ _EMPTY = When("the bearer token is empty", lambda call: call.key == "")
 _JUNK = When(
     "a known key is only the beginning", lambda call: any((call.key or "").startswith(k) for k in KEYS)
 )
+
+
+_CHAT = route("/v1/chat/completions")
 
 
 def _validated_first(call: Call, problem: Problem | None) -> Problem | None:
@@ -139,13 +143,13 @@ FAULTS = (
         "validated-before-auth",
         "The body is validated before the key is looked at.",
         warns("AUT-04"),
-        (Change(PROBLEM, _validated_first),),
+        (Change(PROBLEM, _validated_first, _CHAT),),
     ),
     Fault(
         "parsed-before-auth",
         "The body is parsed before the key is looked at, and a body that is no JSON object is refused as such.",
         warns("AUT-04"),
-        (Change(PROBLEM, _parsed_first),),
+        (Change(PROBLEM, _parsed_first, _CHAT),),
     ),
     Fault(
         "streams-validated-before-auth",
