@@ -23,7 +23,7 @@ from ..conditions import (
 from ..encodings import deflated
 from ..problem import invalid
 from ..seams import Change
-from ..vocabulary import Fault, fails, warns
+from ..vocabulary import Fault, fails, unseen, warns
 
 HTML = b"<!doctype html><html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
 
@@ -98,12 +98,16 @@ FAULTS = (
         "The second model's sync completions have data: [DONE] glued to the end.",
         fails("EP-02", "RSP-01"),
         (body(lambda data: data + b"\n\ndata: [DONE]\n\n", when=SYNC & SUCCEEDED & SECOND_MODEL),),
+        unseen(
+            "REQ-09", "RSP-04", "RSP-09", "BIL-08", "BIL-09", "BIL-10"
+        ),  # read in each model's sync bodies
     ),
     Fault(
         "sync-not-utf-8",
         "Sync completions with non-ASCII text are encoded in GB 18030.",
         fails("EP-02", "REQ-14", "RSP-01"),
         (body(lambda data: data.decode().encode("gb18030"), when=SYNC & SUCCEEDED & NON_ASCII),),
+        unseen("RSP-09"),  # tokens of any script
     ),
     Fault(
         "unknown-route-html",

@@ -44,7 +44,7 @@ _SHAPES = (
     Fault(
         "missing-messages-detail",
         "Missing messages get the framework's own validation error.",
-        fails("REQ-01", "ERR-01"),
+        fails("ERR-01"),
         (body(_DETAIL, when=rule("messages_missing")),),
     ),
     Fault(
@@ -146,7 +146,7 @@ _SWITCHES = (
     Fault(
         "stream-false-streams",
         "stream:false counts as present, and streams.",
-        fails("REQ-06"),
+        fails("REQ-06", "RSP-01"),
         (put(ASKED, "/stream", True, asks_for(stream=False)),),
     ),
     lenient("stream-any-type", "A stream that is no boolean is ignored.", fails("REQ-06"), "stream_type"),
@@ -188,7 +188,7 @@ _SWITCHES = (
     Fault(
         "auto-refused-with-key",
         "auto is refused together with an Idempotency-Key.",
-        fails("ERR-10"),
+        fails("REQ-07", "ERR-10"),
         (
             refuse(
                 Problem(400, "unsupported_model", "Pin a model for idempotent calls.", param="/model"),

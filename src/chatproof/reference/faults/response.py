@@ -87,7 +87,7 @@ _IDENTITY = (
         fails("RSP-02"),
         (Change(IDENTITY, _clock, _FRESH),),
     ),
-    _body("id-empty", "The id is empty.", fails("RSP-01", "RSP-02"), "/id", "", _FRESH & SECOND_MODEL),
+    _body("id-empty", "The id is empty.", fails("RSP-02"), "/id", "", _FRESH & SECOND_MODEL),
     _body(
         "model-says-auto",
         "A call to auto says auto.",
@@ -120,8 +120,8 @@ _IDENTITY = (
     ),
     _body(
         "second-model-says-first",
-        "The second model answers under the first one's name.",
-        warns("RSP-04"),
+        "The second model answers under the first one's name, at its own price.",
+        warns("RSP-04") | fails("BIL-04"),
         "/model",
         "MiniMax-M2.7",
         SECOND_MODEL,

@@ -144,7 +144,7 @@ _EXCLUSIVE = (
     Fault(
         "both-raw-upstream",
         "temperature and top_p together are passed on, and the upstream's own error comes back.",
-        fails("SMP-06", "SMP-07", "ERR-01"),
+        fails("ERR-01"),
         (body(_OPENAI, when=_BOTH & SYNC),),
     ),
     Fault(
