@@ -18,7 +18,7 @@ from ..conditions import (
 from ..model import Answer, Choice, Prompt, answer
 from ..problem import Problem, invalid
 from ..seams import ANSWER, Change
-from ..vocabulary import Fault, fails, warns
+from ..vocabulary import Fault, fails, unseen, warns
 from .request import lenient
 
 _SURROGATES = (b"\\ud8", b"\\ud9", b"\\uda", b"\\udb")
@@ -193,7 +193,7 @@ _OPTIONS = (
 )
 
 
-def _text(name: str, what: str, low: str, high: str) -> Fault:
+def _text(name: str, what: str, low: str, high: str, *unseen_then: str) -> Fault:
     return Fault(
         f"{name}-refused",
         f"A prompt with {what} is refused.",
@@ -204,11 +204,12 @@ def _text(name: str, what: str, low: str, high: str) -> Fault:
                 prompt_has(what, lambda text: any(low <= character <= high for character in text)),
             ),
         ),
+        unseen(*unseen_then),
     )
 
 
 _NON_ASCII = (
-    _text("cjk", "CJK characters", "\u4e00", "\u9fff"),
+    _text("cjk", "CJK characters", "\u4e00", "\u9fff", "RSP-09"),  # how such text is counted
     _text("emoji", "characters beyond the basic plane", "\U00010000", "\U0010ffff"),
     _text("combining", "combining marks", "\u0300", "\u036f"),
     _text("line-separator", "U+2028", "\u2028", "\u2028"),
