@@ -10,7 +10,7 @@ import os
 import pickle
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -46,6 +46,7 @@ from chatproof.verdict import (
 from chatproof.wire import Gateway, OverBudget, Unreachable
 
 PROPERTY = "chatproof"
+Hook = Generator[None, Any, Any]
 
 
 @dataclass
@@ -100,10 +101,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Settle the target: from the controller, from whoever runs us, or from options and environment."""
     config.addinivalue_line("markers", "alone: while the probe runs, no other probe speaks to the target")
-    given = getattr(config, "workerinput", {}).get(PROPERTY)
-    if given is not None:
-        config.stash[STATE] = pickle.loads(given)
-        config.stash[STATE].shared.worker = config.workerinput["workerid"]
+    handed = getattr(config, "workerinput", {})
+    if PROPERTY in handed:
+        config.stash[STATE] = pickle.loads(handed[PROPERTY])
+        config.stash[STATE].shared.worker = handed["workerid"]
         return
     conductor = next((p for p in config.pluginmanager.get_plugins() if isinstance(p, Conductor)), None)
     if conductor is not None:
@@ -208,7 +209,7 @@ TALK = pytest.StashKey[Talk]()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Hook:
     """Turn a probe's end into what it says of its clause, and give pytest the state that goes with it.
 
     Innermost of all wrappers: Allure's looks at the report that this one has changed.
@@ -266,7 +267,9 @@ def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> 
     else:
         answer = spoken.asked[-1] if spoken and spoken.asked else None
         problem = Problem(
-            expected=(item.obj.__doc__ or clause.sentence).strip(), actual=str(wrong), level=level
+            expected=(getattr(item, "obj", None).__doc__ or clause.sentence).strip(),
+            actual=str(wrong),
+            level=level,
         )
     return Seen(subjects=1, findings=(run.finding_of(clause, problem, answer, item.name),))
 
@@ -309,7 +312,7 @@ _CONTROLLER: dict[str, State] = {}
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+def pytest_runtestloop(session: pytest.Session) -> Hook:
     """Run the probes; then judge every exchange and show each clause that facts decide as a row of its own."""
     config = session.config
     state = config.stash[STATE]
@@ -381,7 +384,7 @@ def _show(config: pytest.Config, row: ClauseRow) -> None:
             {row.id: 1},
             outcome if when == failing else "passed",
             longrepr if when == failing else None,
-            when,  # type: ignore[arg-type]
+            when,
         )
         if called.xfail and when == failing:
             shown.wasxfail = text
@@ -404,6 +407,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     state = session.config.stash.get(STATE, None)
     if state is None:
         return
-    if hasattr(session.config, "workerinput"):
-        session.config.workeroutput[PROPERTY] = evidence.pack(state.made())
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[PROPERTY] = evidence.pack(state.made())
     state.closing.close()
