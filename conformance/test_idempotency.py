@@ -151,20 +151,31 @@ def test_retryable_outcome_is_not_stored(talk: Talk) -> None:
 def test_twins_give_one_completion(talk: Talk) -> None:
     """Two requests at once with one key give one completion: both get it, or one is told to wait.
 
-    Eight such pairs at the same time; what is wrong in one of them must be wrong again in eight others.
+    Eight such pairs at the same time; what is wrong in one of them must be wrong again in eight others. A pair that
+    met noise says nothing, and neither does one with a 5xx where a crowd without twins meets some too.
     """
     talk.control()
     for name in ("", "again-"):
         answers = talk.together(twins(talk, name))
-        wrong = [found for pair in zip(answers[::2], answers[1::2], strict=True) if (found := split(*pair))]
+        pairs = [pair for pair in zip(answers[::2], answers[1::2], strict=True) if not clouded(*pair)]
+        if not pairs:
+            raise NotObserved(f"of two requests at once with one key one got {told(refused(*answers[:2]))}")
+        wrong = [found for pair in pairs if (found := split(*pair))]
         if not wrong:
             return
+    failed = [found for found in wrong if found[2].is_error and (found[2].status or 0) >= 500]
+    if len(failed) == len(wrong):
+        alone = [answer for answer in talk.together(twins(talk, "alone-", keys=2)) if answer.is_error]
+        if alone and len(failed) < len(pairs):
+            return
+        if alone:
+            raise NotObserved(f"of sixteen requests at once without a twin {len(alone)} got {told(alone[0])}")
 
-    raise Violation(*wrong[0])
+    raise Violation(*next((found for found in wrong if found not in failed), wrong[0]))
 
 
-def twins(talk: Talk, name: str) -> list[Callable[[], Answer]]:
-    """Eight pairs of equal requests, each pair under a key of its own; the steps tell that a 409 is no surprise."""
+def twins(talk: Talk, name: str, keys: int = 1) -> list[Callable[[], Answer]]:
+    """Eight pairs of equal requests, each pair under one key or two of its own; the steps tell that 409 is expected."""
 
     def call(step: str, body: Mapping[str, Any], key: str) -> Callable[[], Answer]:
         return lambda: talk.chat(body, step=step, key=key, expected=(*TWINS_MAY, 500, 502, 503))
@@ -173,28 +184,34 @@ def twins(talk: Talk, name: str) -> list[Callable[[], Answer]]:
     for n in range(1, 2 * PAIRS, 2):
         prompt = f"{talk.nonce()}: ignore this code. Count from 1 to 24, with a space between the numbers."
         body, key = talk.body(messages=[user(prompt)], max_tokens=24), talk.nonce()
-        calls += [call(f"twin-{name}{n}", body, key), call(f"twin-{name}{n + 1}", body, key)]
+        other = key if keys == 1 else talk.nonce()
+        calls += [call(f"twin-{name}{n}", body, key), call(f"twin-{name}{n + 1}", body, other)]
     return calls
+
+
+def refused(one: Answer, other: Answer) -> Answer:
+    """The one of two answers that is no 200, else the first."""
+    return next((answer for answer in (one, other) if answer.status != 200), one)
+
+
+def clouded(one: Answer, other: Answer) -> bool:
+    """Whether noise keeps a pair of twins from being judged; one that was told to wait is no noise."""
+    waits = {one.status, other.status} & {200} and {one.status, other.status} & set(TWINS_MAY)
+    return not waits and (noise(one) or noise(other))
 
 
 def split(one: Answer, other: Answer) -> tuple[str, str, Answer] | None:
     """What is wrong with a pair of twins: expected, actual, and the answer that shows it; `None` where all is well."""
-    done = [answer for answer in (one, other) if answer.status == 200]
-    refused = next((answer for answer in (one, other) if answer.status != 200), None)
-    if refused is None:
+    statuses = {one.status, other.status}
+    if statuses == {200}:
         if one.completion_id == other.completion_id:
             return None
-        return (
-            "one completion for two requests with one key",
-            f"{one.completion_id} and {other.completion_id}",
-            other,
-        )
-    if refused.status in TWINS_MAY and done:
+        ids = f"{one.completion_id} and {other.completion_id}"
+        return "one completion for two requests with one key", ids, other
+    if 200 in statuses and statuses & set(TWINS_MAY):
         return None
-    if noise(refused):
-        raise NotObserved(f"of two requests at once with one key one got {told(refused)}")
     expected = "one completion for both, or 409 or 429 for one"
-    return expected, f"{told(one)} and {told(other)}", refused
+    return expected, f"{told(one)} and {told(other)}", refused(one, other)
 
 
 @pytest.mark.clause("IDM-07")
