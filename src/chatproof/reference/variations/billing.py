@@ -8,12 +8,13 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 from ..call import Call
-from ..changes import rewrite, usage
+from ..changes import document, rewrite, usage
 from ..conditions import SUCCEEDED, prompt_has
 from ..model import Answer
-from ..seams import ANSWER, CHARGE, Change
+from ..reply import Json
+from ..seams import ANSWER, CHARGE, SHOWN_USAGE, Change
 from ..vocabulary import Variation
-from ..wallet import Charge, printed
+from ..wallet import CREDITS_PER_USD, Charge, printed
 
 _FIGURES = re.compile(rb'"(credits|credits_usd_reference)":"([0-9.]+)"')
 _CREDITS = re.compile(rb'"(credits)":"([0-9.]+)"')
@@ -26,6 +27,11 @@ def _as_number(which: re.Pattern[bytes]) -> Callable[[bytes], bytes]:
 def _to(places: int, rounding: str) -> Callable[[str], str]:
     step = Decimal(1).scaleb(-places)
     return lambda old: printed(Decimal(old).quantize(step, rounding))
+
+
+def _reference_of_the_printed(call: Call, shown: Json) -> Json:
+    reference = (Decimal(shown["credits"]) / CREDITS_PER_USD).quantize(Decimal("0.0000001"), ROUND_HALF_EVEN)
+    return {**shown, "credits_usd_reference": printed(reference)}
 
 
 _PRINTED = (
@@ -51,8 +57,8 @@ _PRINTED = (
     ),
     Variation(
         "rounded-up",
-        "Credits are rounded up to the third place, and their reference follows from what was not rounded.",
-        (usage("credits", _to(3, ROUND_CEILING)), usage("credits_usd_reference", _to(7, ROUND_HALF_EVEN))),
+        "Credits are rounded up to the third place, and their reference follows from that.",
+        (usage("credits", _to(3, ROUND_CEILING)), document(SHOWN_USAGE, _reference_of_the_printed)),
     ),
     Variation(
         "many-zeros",
@@ -69,7 +75,7 @@ _PRINTED = (
 
 def _in_four_places(call: Call, charge: Charge) -> Charge:
     credits = charge.credits.quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
-    return Charge(credits, credits / 1000)
+    return Charge(credits, credits / CREDITS_PER_USD)
 
 
 def _cached(call: Call, answer: Answer) -> Answer:
