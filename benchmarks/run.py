@@ -20,7 +20,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +41,7 @@ class Work:
     path: str
     users: int
     seconds: float
+    tries: int = TRIES
 
     @property
     def saturating(self) -> bool:
@@ -153,7 +154,7 @@ def truth(root: str) -> dict[str, int]:
 def client(script: str, binary: Path, work: Work) -> Row:
     """One of our client scripts, tried again while the server itself was late."""
     row: Row | None = None
-    for _ in range(TRIES):
+    for _ in range(work.tries):
         with serving(binary) as root:
             words = [sys.executable, "-m", f"benchmarks.clients.{script}", f"{root}{work.path}/v1"]
             environment = {
@@ -184,7 +185,7 @@ def client(script: str, binary: Path, work: Work) -> Row:
 def locust(binary: Path, work: Work) -> Row:
     """The whole product: plain locust with `load/steady.py`, facts judged, report written."""
     row: Row | None = None
-    for _ in range(TRIES):
+    for _ in range(work.tries):
         with serving(binary) as root, tempfile.TemporaryDirectory() as folder:
             words = ["-m", "locust", "-f", str(ROOT / "load/steady.py"), "--headless", "--skip-log-setup"]
             rate = max(1, work.users // 2) if work.users < 200 else work.users // 3
@@ -284,8 +285,9 @@ def main() -> None:
     parser.add_argument(
         "--peers", action="store_true", help="also inference-perf, in an environment made for it"
     )
+    parser.add_argument("--tries", type=int, default=TRIES, help="how often at most each client is measured")
     options = parser.parse_args()
-    works = [work for work in WORKS if options.only in (None, work.name)]
+    works = [replace(work, tries=options.tries) for work in WORKS if options.only in (None, work.name)]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         binary = build(Path(folder))
