@@ -81,22 +81,30 @@ def test_replay_costs_nothing_more(talk: Talk, model: str) -> None:
 @pytest.mark.alone
 @pytest.mark.clause("BIL-10")
 def test_balance_falls_by_what_is_shown(talk: Talk, model: str) -> None:
-    """Over sync calls, a stream with usage and failed calls the balance falls by the charges shown, and no more."""
-    for attempt in ("first", "second"):
+    """Over sync calls, a stream with usage and failed calls the balance falls by the charges shown, and no more.
+
+    A stream that shows no charge (BIL-07 is a SHOULD) stays out of it.
+    """
+    streams, wrong = 1, 0
+    for attempt in ("first", "second", "third"):
         before = balance.still(talk, f"{attempt}-before")
         bought = [
             talk.chat(step=f"{attempt}-sync-{n}", max_tokens=cap) for n, cap in enumerate((FEW, MANY), 1)
         ]
-        stream = talk.chat(step=f"{attempt}-stream", **WITH_USAGE)
-        charges = [charged(answer) for answer in (*bought, stream)]
-        charges += [
-            charged(answer) for answer in fail(talk, attempt) if answer.status == 200 and not answer.error
-        ]
+        bought += [talk.chat(step=f"{attempt}-stream", **WITH_USAGE) for _ in range(streams)]
+        fail(talk, attempt)
+        if streams and arrived(bought[-1]) and figure(bought[-1], CREDITS) is None:
+            streams = 0
+            continue
+        charges = [charged(answer) for answer in bought]
         if falls(talk, f"{attempt}-after", before, charges):
             return
+        wrong += 1
+        if wrong == 2:
+            break
 
     shown = " + ".join(map(str, charges))
-    raise Violation(f"a balance that falls by {shown} credits", fell(talk, before), stream)
+    raise Violation(f"a balance that falls by {shown} credits", fell(talk, before), bought[-1])
 
 
 def fail(talk: Talk, attempt: str) -> list[Answer]:
@@ -124,7 +132,9 @@ def test_stream_without_usage_is_charged(talk: Talk, model: str) -> None:
     request: dict[str, Any] = {"messages": [user(prompt)], "max_tokens": MANY}
     before = balance.still(talk, "before")
     charge = charged(talk.chat(step="sync", **request))
-    if charge.value < max(charge.unit, before.unit):
+    if charge.value == 0:
+        return  # nothing to charge for, or BIL-05's
+    if charge.value < before.unit:
         raise NotObserved("the same request costs too little to be seen in the balance")
     before = balance.still(talk, "between")
     stream = talk.chat(step="stream", stream=True, **request)

@@ -188,7 +188,6 @@ _IN_STREAMS = (
         "The usage of the second model's streams carries no credits.",
         warns("BIL-07"),
         (drop(SHOWN_USAGE, "/credits", _STREAMED),),
-        unseen("BIL-10"),  # its window has a call without a shown charge
     ),
     Fault(
         "stream-without-reference",

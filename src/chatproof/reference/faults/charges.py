@@ -11,7 +11,7 @@ from ..changes import usage
 from ..conditions import NON_ASCII, SECOND_MODEL, SYNC, When
 from ..rules import resolved
 from ..seams import CHARGE, USAGE, Change
-from ..vocabulary import Fault, fails, unseen, warns
+from ..vocabulary import Fault, fails, warns
 from ..wallet import MODELS, Charge, Model, Usage, charge_of
 from .billing import AUTO_ASKED, CREDITS, FIRST_MODEL, REFERENCE
 from .chunks import SEVERAL
@@ -65,7 +65,6 @@ _CHARGES = (
         "The second model is free.",
         fails("BIL-04", "BIL-05") | warns("BIL-07"),
         _charged(lambda model, counts: Decimal(0), SECOND_MODEL),
-        unseen("BIL-10"),  # a balance that never moves shows nothing
     ),
     Fault(
         "non-ascii-costs-double",
