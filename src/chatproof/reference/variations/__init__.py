@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ..vocabulary import by_name
-from . import billing, bodies, chunks, errors, framing, identity, settings, text, timing
+from . import (
+    answers,
+    billing,
+    bodies,
+    chunks,
+    errors,
+    framing,
+    identity,
+    settings,
+    text,
+    timing,
+    together,
+)
 
 VARIATIONS = by_name(
     framing.VARIATIONS,
@@ -14,5 +26,7 @@ VARIATIONS = by_name(
     identity.VARIATIONS,
     billing.VARIATIONS,
     timing.VARIATIONS,
+    answers.VARIATIONS,
     settings.VARIATIONS,
+    together.VARIATIONS,
 )
