@@ -19,8 +19,7 @@ CROWD = 16
 
 VALID: Mapping[str, str] = {
     "shortest": "7",
-    "every-character": ALLOWED,
-    "longest": ("cp-" + ALLOWED * 2)[:LONGEST],
+    "longest": ("cp-" + ALLOWED * 2)[:LONGEST],  # with every character that is allowed
 }
 
 Ask = Callable[[Talk, Headers], Answer]
