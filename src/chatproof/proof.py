@@ -1,8 +1,8 @@
 """Proof that every check bites: the suite against the reference, its variations and its faults, verdict by verdict.
 
 For each deployment the whole verdict map is compared with what was written by hand: the reference and every
-variation are green; a fault turns its declared clauses red, makes the declared ones unjudgeable, and changes nothing
-else. A check that crashed has caught nothing, and a fault that never fired proves nothing.
+variation are green, but for clauses that a variation's own settings leave open; a fault turns its declared clauses
+red, makes the declared ones unjudgeable, and changes nothing else. A check that crashed has caught nothing, and a fault that never fired proves nothing.
 """
 
 from __future__ import annotations

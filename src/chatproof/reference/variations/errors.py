@@ -29,6 +29,10 @@ def _details(call: Call, envelope: Json) -> Json:
     return envelope
 
 
+_ADVICE = (
+    "Use Bearer authentication and client 10.2.3 or later. Select a model from /v1/models where your plan has a limit "
+    "left, update your settings, or see https://docs.beatra.com/errors#invalid_request (1 < 2)."
+)
 _ENVELOPE = (
     Variation(
         "envelope-with-more",
@@ -51,6 +55,11 @@ _ENVELOPE = (
         "messages-in-chinese",
         "Messages are in Chinese.",
         (put(ENVELOPE, "/error/message", "请求无效：请检查参数。"),),
+    ),
+    Variation(
+        "helpful-messages",
+        "Messages give advice, with addresses, versions and words that leaks have too.",
+        (put(ENVELOPE, "/error/message", _ADVICE),),
     ),
     Variation(
         "param-of-the-message",

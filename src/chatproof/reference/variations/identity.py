@@ -51,6 +51,11 @@ _IDS = (
         (_generated(lambda: _word(string.ascii_letters + string.digits + "._-", _LONGEST)),),
     ),
     Variation(
+        "request-id-digest",
+        "Request ids look like digests: 64 hexadecimal digits.",
+        (_generated(lambda: secrets.token_hex(32)),),
+    ),
+    Variation(
         "request-id-foreign",
         "Request ids have a colon, slashes and a sign of equality, as some meshes make them.",
         (_generated(lambda: f"Root=1-67/{uuid.uuid4().hex}:edge"),),
