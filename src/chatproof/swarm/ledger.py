@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from chatproof.contract import Level
 from chatproof.metrics import StreamRow
@@ -12,7 +13,7 @@ from chatproof.record import Ending
 from chatproof.swarm.ask import nonce_of
 from chatproof.swarm.health import Health
 from chatproof.swarm.journal import Batch, Inbox, lost
-from chatproof.swarm.kept import Tally, merge
+from chatproof.swarm.kept import FINDINGS_KEPT, Tally, merge
 
 
 @dataclass(slots=True)
@@ -79,12 +80,7 @@ class Ledger:
         tally.subjects += 1
         first = self._tokens.setdefault((clause, token), stream_id)
         if first != stream_id:
-            clash = {
-                "expected": "an id of its own for each stream",
-                "actual": f"the id of {first}",
-                "exchange": stream_id,
-            }
-            tally.merge(Tally(0, 1, 0, Level.MUST.value, None, [clash]))
+            tally.merge(self._strange(stream_id, "an id of its own for each stream", f"the id of {first}"))
 
     def _cross_talk(self) -> None:
         """STR-17: a nonce that some other stream of the run was given, seen in an answer."""
@@ -94,9 +90,30 @@ class Ledger:
         for stream_id, nonce in self._suspects:
             owner = given.get(nonce)
             if owner is not None and owner != stream_id:
-                text = f"{nonce}, the nonce of {owner}"
-                seen = {"expected": "only its own nonce in an answer", "actual": text, "exchange": stream_id}
-                merge(self.tallies, {"STR-17": Tally(0, 1, 0, Level.MUST.value, None, [seen])})
+                actual = f"{nonce}, the nonce of {owner}"
+                found = self._strange(stream_id, "only its own nonce in an answer", actual)
+                self.tallies.setdefault("STR-17", Tally()).merge(found)
+
+    def _strange(self, stream_id: str, expected: str, actual: str) -> Tally:
+        """One violation of STR-17; with its evidence while few have been shown."""
+        seen = self.tallies.get("STR-17")
+        if seen is not None and len(seen.findings) >= FINDINGS_KEPT:
+            return Tally(0, 1, 0, Level.MUST.value)
+        row = next((row for row in reversed(self.rows) if row.stream_id == stream_id), None)
+        at_ns = row.started_ns if row is not None else None
+        finding: dict[str, Any] = {
+            "at_s": None if at_ns is None else round(at_ns / 1e9, 3),
+            "level": Level.MUST.value,
+            "expected": expected,
+            "actual": actual,
+            "exchange": f"load/{stream_id}",
+            "status": row.status if row is not None else None,
+            "request_id": row.request_id if row is not None else None,
+            "model": row.model if row is not None else None,
+            "curl": None,
+            "excerpt": [],
+        }
+        return Tally(0, 1, 0, Level.MUST.value, at_ns, [finding])
 
 
 def ready(ledger: Ledger, dead: Iterable[str]) -> bool:

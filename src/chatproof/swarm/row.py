@@ -15,6 +15,7 @@ from chatproof.metrics import StreamRow
 from chatproof.record import Ending, Read, Transfer
 from chatproof.swarm.ask import Ask
 from chatproof.swarm.stream import INFLATED, StreamFold
+from chatproof.swarm.transport import KERNEL_CLOCK
 from chatproof.swarm.trip import Trip
 
 _BY_TRANSFER = {
@@ -178,6 +179,7 @@ def still_running(ask: Ask, origin: Origin, started_ns: int, sink: Collector, en
         started_ns=started_ns - zero,
         first_byte_ns=None if sink.first_byte_ns is None else sink.first_byte_ns - zero,
         ending=ending,
+        clock="kernel" if KERNEL_CLOCK else "user",
         content_events=fold.content_events if fold is not None else 0,
         events=fold.events if fold is not None else 0,
         **ladder,

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from chatproof.swarm.search import search
 from chatproof.swarm.web import add_page
 from chatproof.swarm.worker_side import LOCAL, WorkerSide
 from chatproof.target import TargetError, read_contract
+from chatproof.verdict import Exit
 
 DEFAULT_SECONDS = 30.0  # of an open loop without --run-time
 _HIDDEN = frozenset({"yes", "report", "target", "stop_file"})  # not for the web form
@@ -140,12 +142,22 @@ class Wiring:
         )
         assert self.conductor is not None
         self.conductor.start(clients)
-        self._conducting = gevent.spawn(self._conduct)
+        self._conducting = gevent.spawn(self._conduct_safely)
 
     def received(self, environment: Any, msg: Any, **_: Any) -> None:
         """A worker's report came."""
         if self.conductor is not None:
             self.conductor.received(msg.data, msg.node_id)
+
+    def _conduct_safely(self) -> None:
+        """The run from start to end; where we break ourselves it ends INVALID, for it must not hang."""
+        try:
+            self._conduct()
+        except Exception:
+            self.environment.process_exit_code = int(Exit.INVALID)
+            progress.say(f"INVALID (exit 4): chatproof itself failed\n{traceback.format_exc()}")
+            if self.environment.parsed_options.headless:
+                self.runner.quit()
 
     def _conduct(self) -> None:
         conductor = self.conductor
