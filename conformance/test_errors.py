@@ -12,10 +12,11 @@ import pytest
 
 from chatproof.answer import Answer
 from chatproof.contract import Level
-from chatproof.probe import PUBLIC_CODES, Talk, Violation, noise, told, user
+from chatproof.probe import ABSENT, PUBLIC_CODES, Talk, Violation, noise, told, user
 from chatproof.verdict import NotObserved, Untestable
 
 POINTER = re.compile(r"(/([^~/]|~[01])*)*")  # RFC 6901, section 3
+STREAMED = (pytest.param(ABSENT, id="unstreamed"), pytest.param(True, id="streamed"))
 ENOUGH = 5  # requests after which a key with a small rate limit has met it
 WRONG_FIELDS: Mapping[str, dict[str, Any]] = {
     "temperature": {"temperature": 7},
@@ -113,30 +114,32 @@ def provoked(talk: Talk, ask: Callable[[], Answer], failure: Failure, what: str)
 
 
 @pytest.mark.clause("ERR-09")
-def test_rate_limited_key(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_rate_limited_key(talk: Talk, stream: object) -> None:
     """A key over its limit is told to come back: 429 `rate_limited`."""
     key = talk.target.provoke.rate_limited_key
     if key is None:
         raise Untestable("provoke.rate_limited_key")
 
     def ask() -> Answer:
-        answer = talk.chat(authorization=f"Bearer {key}", expected=(429,))
+        answer = talk.chat(authorization=f"Bearer {key}", expected=(429,), stream=stream)
         for _ in range(1, ENOUGH):
             if answer.status != 200:
                 break
-            answer = talk.chat(authorization=f"Bearer {key}", expected=(429,))
+            answer = talk.chat(authorization=f"Bearer {key}", expected=(429,), stream=stream)
         return answer
 
     provoked(talk, ask, Failure(429, "rate_limited", True), "a key over its rate limit")
 
 
 @pytest.mark.clause("ERR-10")
-def test_unavailable_model(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_unavailable_model(talk: Talk, stream: object) -> None:
     """A model that is down is 503 `model_unavailable`, and `auto` answers the same request in its place."""
     model = talk.target.provoke.unavailable_model
     if model is None:
         raise Untestable("provoke.unavailable_model")
-    body = talk.body(model=model)
+    body = talk.body(model=model, stream=stream)
     failure = Failure(503, "model_unavailable", talk.settings.model_unavailable_retryable)
 
     provoked(talk, lambda: talk.chat(body, expected=(503,)), failure, "a model that is down")
@@ -152,7 +155,8 @@ def test_unavailable_model(talk: Talk) -> None:
 
 
 @pytest.mark.clause("ERR-11")
-def test_empty_wallet(talk: Talk) -> None:
+@pytest.mark.parametrize("stream", STREAMED)
+def test_empty_wallet(talk: Talk, stream: object) -> None:
     """A wallet without credits is 402 `insufficient_balance`."""
     key = talk.target.provoke.empty_wallet_key
     if key is None:
@@ -160,7 +164,7 @@ def test_empty_wallet(talk: Talk) -> None:
 
     provoked(
         talk,
-        lambda: talk.chat(authorization=f"Bearer {key}"),
+        lambda: talk.chat(authorization=f"Bearer {key}", stream=stream),
         Failure(402, "insufficient_balance", False),
         "an empty wallet",
     )

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from chatproof.evidence import json_body
-from chatproof.probe import Talk, Violation, user
+from chatproof.probe import ABSENT, Talk, Violation, user
 
 TEXTS = {
     "cjk": "你好，世界。こんにちは",
@@ -16,16 +16,18 @@ TEXTS = {
     "line separator": "one\u2028two\u2029three",
     "escaped surrogates": "😀🌍",
 }
+STREAMED = (pytest.param(ABSENT, id="unstreamed"), pytest.param(True, id="streamed"))
 
 
 @pytest.mark.clause("REQ-14")
+@pytest.mark.parametrize("stream", STREAMED)
 @pytest.mark.parametrize("kind", TEXTS)
-def test_characters_survive(talk: Talk, kind: str) -> None:
+def test_characters_survive(talk: Talk, kind: str, stream: object) -> None:
     """Text of any script is accepted, and what comes back is valid UTF-8; what it says is the model's affair."""
     prompt = f'Repeat exactly: "{TEXTS[kind]}"'
 
     def ask() -> bytes:
-        body = talk.body(messages=[user(prompt)], max_tokens=24)
+        body = talk.body(messages=[user(prompt)], max_tokens=24, stream=stream)
         return json.dumps(body).encode() if kind == "escaped surrogates" else json_body(body)
 
     answer = talk.accepted(lambda: talk.chat(ask()), f"{kind} in a message")

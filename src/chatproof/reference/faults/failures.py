@@ -10,6 +10,7 @@ from ..call import Call
 from ..changes import limit, remap
 from ..conditions import (
     IDEMPOTENT,
+    STREAM,
     When,
     asks_for,
     code,
@@ -52,6 +53,12 @@ _PROVOKED = (
         "A limited key is served.",
         fails("ERR-09"),
         (limit(None, _key(LIMITED_KEY)),),
+    ),
+    Fault(
+        "rate-limit-unenforced-on-streams",
+        "A limited key is served where it streams.",
+        fails("ERR-09"),
+        (limit(None, _key(LIMITED_KEY) & STREAM),),
     ),
     Fault(
         "rate-limit-as-500",
@@ -97,6 +104,12 @@ _PROVOKED = (
         "A request with an empty wallet is served.",
         fails("ERR-11"),
         (limit(None, _key(EMPTY_KEY)),),
+    ),
+    Fault(
+        "empty-wallet-streams",
+        "A stream is served with an empty wallet.",
+        fails("ERR-11"),
+        (limit(None, _key(EMPTY_KEY) & STREAM),),
     ),
     Fault(
         "empty-wallet-forbidden",
