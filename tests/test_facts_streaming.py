@@ -229,7 +229,7 @@ WRONG: Mapping[str, tuple[Answer, dict[str, list[str]]]] = {
         stream_answer([*CHUNKS[:2], ERROR, CHUNKS[3]]),
         {"STR-04": ["chunks after it"], "STR-11": ["[DONE]", "['stop']"]},
     ),
-    "STR-12 none": (with_usage(), {"STR-12": ["0"]}),
+    "STR-12 none": (with_usage(), {"STR-12": ["none"]}),
     "STR-12 twice": (with_usage(USAGE_CHUNK, USAGE_CHUNK), {"STR-12": ["2"]}),
     "STR-12 before the finish": (
         with_usage(before=[*CHUNKS[:3], USAGE_CHUNK, CHUNKS[3]]),

@@ -9,6 +9,7 @@ from chatproof.answer import NONCE, Answer, Chunk
 from chatproof.facts.fact import Distinct, Terms, fact, must, problem, should
 from chatproof.facts.response import plausible_created, usage_problems
 from chatproof.record import Transfer
+from chatproof.sse import Event
 from chatproof.verdict import Problem
 
 ENVELOPE = ("id", "object", "created", "model")
@@ -137,9 +138,14 @@ def envelope_is_constant(a: Answer, terms: Terms) -> Iterator[Problem]:
     """`id`, `created`, `object` and `model` are right, and the same in every chunk."""
     chunks = [chunk for chunk in a.chunks if chunk.fields and chunk.error is None]
     for name in ENVELOPE:
-        values = list(dict.fromkeys(repr(c.fields[name]) for c in chunks if name in c.fields))
+        first_at: dict[str, Event] = {}
+        for chunk in (c for c in chunks if name in c.fields):
+            first_at.setdefault(repr(chunk.fields[name]), chunk.event)
+        values = list(first_at)
         if len(values) > 1:
-            yield problem(f"the same {name} in every chunk", f"{len(values)} values: {', '.join(values[:3])}")
+            other = first_at[values[1]]
+            told = f"{len(values)} values: {', '.join(values[:3])}"
+            yield problem(f"the same {name} in every chunk", told, at=(other.start, other.end))
     first = {name: c.fields[name] for c in reversed(chunks) for name in ENVELOPE if name in c.fields}
     if first.get("object", "chat.completion.chunk") != "chat.completion.chunk":
         yield problem('object "chat.completion.chunk"', repr(first["object"]))
@@ -217,7 +223,8 @@ def usage_comes_when_asked(a: Answer, terms: Terms) -> Iterator[Problem]:
     """One chunk has full usage, with or after the last finish_reason and before `[DONE]`."""
     holders = [chunk for chunk in a.chunks if isinstance(chunk.fields.get("usage"), dict)]
     if len(holders) != 1:
-        yield problem("one chunk with usage", f"{len(holders)}")
+        at = (holders[1].event.start, holders[1].event.end) if holders else None
+        yield problem("one chunk with usage", f"{len(holders) or 'none'}", at=at)
         return
     holder = holders[0]
     at = (holder.event.start, holder.event.end)
