@@ -92,11 +92,11 @@ def test_balance_falls_by_what_is_shown(talk: Talk, model: str) -> None:
             talk.chat(step=f"{attempt}-sync-{n}", max_tokens=cap) for n, cap in enumerate((FEW, MANY), 1)
         ]
         bought += [talk.chat(step=f"{attempt}-stream", **WITH_USAGE) for _ in range(streams)]
-        fail(talk, attempt)
+        served = [answer for answer in fail(talk, attempt) if answer.status == 200 and not answer.error]
         if streams and arrived(bought[-1]) and figure(bought[-1], CREDITS) is None:
             streams = 0
             continue
-        charges = [charged(answer) for answer in bought]
+        charges = [charged(answer) for answer in (*bought, *served)]
         if falls(talk, f"{attempt}-after", before, charges):
             return
         wrong += 1

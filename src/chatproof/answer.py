@@ -266,7 +266,7 @@ class Answer:
             for choice in chunk.choices:
                 delta = choice.get("delta")
                 fields = delta if isinstance(delta, dict) else {}
-                yield Piece(chunk, choice.get("index"), fields, choice.get("finish_reason"))
+                yield Piece(chunk, choice.get("index", 0), fields, choice.get("finish_reason"))
 
     @cached_property
     def content(self) -> tuple[Piece, ...]:

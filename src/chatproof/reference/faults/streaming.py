@@ -35,7 +35,7 @@ from ..conditions import (
 )
 from ..reply import Carries, Chunk, Ending, Frame
 from ..seams import ASKED
-from ..vocabulary import Fault, fails
+from ..vocabulary import Fault, fails, unseen
 from .chunks import CHUNKS, CONTENT, DONE, FINISH, STREAMED, literal, moved
 
 _TYPE = (
@@ -72,7 +72,13 @@ def _cut(call: Call) -> bool:
 
 
 _DONE = (
-    Fault("no-done", "A finished stream ends without [DONE].", fails("STR-02"), (without(DONE),)),
+    Fault(
+        "no-done",
+        "A finished stream ends without [DONE].",
+        fails("STR-02"),
+        (without(DONE),),
+        unseen("STR-03"),
+    ),
     Fault(
         "no-done-with-usage",
         "A stream with usage ends without [DONE].",
@@ -108,6 +114,7 @@ _DONE = (
         "The second model's streams are empty.",
         fails("STR-02", "STR-06", "STR-12"),
         (without(*CHUNKS, DONE, when=SECOND_MODEL),),
+        unseen("REQ-09", "BIL-07"),
     ),
     Fault(
         "content-after-done",
@@ -124,7 +131,7 @@ _DONE = (
     Fault(
         "closing-object-after-done",
         "An empty JSON object follows [DONE].",
-        fails("STR-03"),
+        fails("STR-03", "STR-04"),
         (insert(literal("{}"), after=DONE, when=SECOND_MODEL),),
     ),
 )
@@ -231,12 +238,14 @@ _ERRORS = (
         "The second model's streams fail after three tokens, and end with [DONE].",
         fails("STR-11"),
         (events(_breaks(Chunk("[DONE]", DONE)), SECOND_MODEL),),
+        unseen("REQ-09", "STR-12", "BIL-07"),
     ),
     Fault(
         "finish-after-error",
         "The second model's streams fail after three tokens, and end with finish_reason stop and [DONE].",
-        fails("STR-11"),
+        fails("STR-11", "STR-04"),
         (events(_breaks_and_finishes, SECOND_MODEL),),
+        unseen("REQ-09", "STR-12", "BIL-07"),
     ),
     Fault(
         "non-ascii-error-hidden",
@@ -275,12 +284,14 @@ _FORMAT = (
         "The second model's stream is lines of JSON without a field name.",
         fails("STR-02", "STR-06", "STR-12", "STR-14"),
         (rewrite(_bare_lines, when=SECOND_MODEL & STREAMED),),
+        unseen("REQ-09", "BIL-07"),
     ),
     Fault(
         "one-newline",
         "The second model's chunks end with one newline instead of two.",
         fails("STR-02", "STR-04", "STR-06", "STR-12"),
         (rewrite(lambda data: data[:-1], *CHUNKS, when=SECOND_MODEL & STREAMED),),
+        unseen("REQ-09", "BIL-07"),
     ),
 )
 
@@ -320,6 +331,7 @@ _TRANSFER = (
         "The second model's streams are reset after three tokens.",
         fails("STR-15"),
         (ends(Ending.RESET, CONTENT, 2, STREAMED & SECOND_MODEL),),
+        unseen("REQ-09", "STR-12", "BIL-07"),
     ),
 )
 
