@@ -32,7 +32,7 @@ from chatproof.target import Target
 from chatproof.verdict import Exit, Verdict
 
 LAST_REPORTS_S = 15.0  # how long the last reports may take beyond the drain
-INTERRUPTED_DRAIN_S = 0.5
+INTERRUPTED_DRAIN_S = 0.3
 STOP_FILE = "the stop file was there"
 NS = 1_000_000_000
 

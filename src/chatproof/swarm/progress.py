@@ -48,6 +48,8 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
     lines = [
         f"{section['scenario']} on {target}: {section['seconds']:g} s, {streams['total']} requests ({ends or 'none'})"
     ]
+    if section["interrupted"]:
+        lines.append(f"  {section['reason']}: this is what was measured until then")
     for name in ("ttft", "itl", "tpot", "e2e"):
         figure = metrics[name]
         if figure["n"]:

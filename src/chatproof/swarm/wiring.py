@@ -290,7 +290,7 @@ def _add_options(parser: Any) -> None:
 
 def _interrupt() -> None:
     """Ctrl-C as a greenlet of its own: raised wherever the signal happens to strike it would cost a stream."""
-    raise KeyboardInterrupt
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
