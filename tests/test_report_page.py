@@ -23,7 +23,7 @@ from chatproof.report.page.scale import Scale, duration, number, scale, share
 from chatproof.run import Judged
 from chatproof.schemas import load_schemas
 from chatproof.target import folder, read_contract
-from chatproof.verdict import Outcome, decide
+from chatproof.verdict import Exit, Outcome, Verdict, decide
 from tests.judged import FINDING, RUN, judged, row, target
 from tests.loaded import load
 
@@ -294,3 +294,21 @@ def test_scale_places_values_between_its_ends() -> None:
     assert log.ticks() == [1, 2, 5, 10, 20, 50, 100]
     assert scale([5.0], 0, 1).at(5.0) == pytest.approx(0.5, abs=0.05)
     assert scale([], 0, 1).ticks() != []
+
+
+def test_each_part_of_a_gate_says_its_own_verdict() -> None:
+    """A gate that failed in one half shows which; the document with its parts is valid."""
+    parts = (
+        ("conformance", Verdict(Exit.CONFORMS, "97 clauses kept")),
+        ("load", Verdict(Exit.VIOLATES, "SLO missed: ttft_p95<250ms")),
+    )
+    made = report_of(judged(), target(), RUN, parts[1][1], load(), parts=parts)
+    text = page(made).decode()
+
+    assert list(load_schemas(folder("schemas"))["report"].problems(made)) == []
+    assert "97 clauses kept" in text
+    assert (
+        text.index("<b>conformance</b>")
+        < text.index("<b>load</b>")
+        < text.index("SLO missed: ttft_p95&lt;250ms")
+    )

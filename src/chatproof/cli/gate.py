@@ -26,7 +26,6 @@ from chatproof.cli.reporting import check_folder, publish
 from chatproof.cli.screen import closing_line, show_rows
 from chatproof.gate import Part, weigh
 from chatproof.preflight import hint
-from chatproof.report import difference
 from chatproof.run import Judged, judge
 from chatproof.swarm.aim import UsageError
 from chatproof.swarm.launch import compare_targets, run_load
@@ -49,6 +48,7 @@ class Gate:
     strict: bool
     deadline: float | None
     parts: list[Part] = field(default_factory=list)
+    samples: dict[str, bytes] = field(default_factory=dict)  # the load's rows, to lie with the report
     cut_short: bool = False
 
     def left_s(self) -> float | None:
@@ -130,16 +130,20 @@ def command(
             _compare(gate, baseline_target)
         verdict = weigh(gate.parts, gate.cut_short)
         document = publish(
-            None, judged, deployment, verdict, command="gate", started=started, jobs=gate.jobs,
-            strict=strict, load=section,
-        )  # fmt: skip
-        changes = difference(old, document) if old else None
-        if report is not None or changes:
-            publish(
-                report, judged, deployment, verdict, command="gate", started=started, jobs=gate.jobs,
-                strict=strict, load=section, baseline=changes,
-            )  # fmt: skip
-        _close(gate, verdict, changes, report)
+            report,
+            judged,
+            deployment,
+            verdict,
+            command="gate",
+            started=started,
+            jobs=gate.jobs,
+            strict=strict,
+            load=section,
+            against=old,
+            parts=[(part.name, part.verdict) for part in gate.parts],
+            beside=gate.samples,
+        )
+        _close(gate, verdict, document["baseline"], report)
     sys.exit(int(verdict.exit))
 
 
@@ -206,6 +210,7 @@ def _load(gate: Gate) -> Mapping[str, Any] | None:
         try:
             code = run_load("steady", options)
             said = json.loads((Path(folder) / "load" / "report.json").read_bytes())
+            gate.samples["samples.jsonl"] = (Path(folder) / "load" / "samples.jsonl").read_bytes()
         except UsageError as wrong:
             raise Stop(str(wrong), Exit.USAGE) from None
         except OSError:

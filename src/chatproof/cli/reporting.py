@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from chatproof.report import (
     Leak,
     ReportError,
     RunInfo,
+    difference,
     github_lines,
     made_with,
     report_of,
@@ -51,11 +52,14 @@ def publish(
     jobs: int,
     strict: bool,
     load: Mapping[str, Any] | None = None,
-    baseline: Mapping[str, Any] | None = None,
+    against: Mapping[str, Any] | None = None,
+    parts: Sequence[tuple[str, Verdict]] = (),
+    beside: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
     """The run's document; written with its other faces into `directory`, and told to GitHub where it runs there.
 
-    A secret in what would be written, or in what lies there, is our own fault (exit 4).
+    `against` is an older document to show the difference from, `parts` what each part of a gate said, `beside` files
+    that lie with the report. A secret in what would be written, or in what lies there, is our own fault (exit 4).
     """
     run = RunInfo(
         command=command,
@@ -68,19 +72,29 @@ def publish(
         reference=deployment.embedded,
         made_with=made_with(),
     )
-    document = report_of(judged, deployment.target, run, verdict, load, proved_by=proofs(), baseline=baseline)
+    made = (judged, deployment.target, run, verdict, load)
+    document = report_of(*made, proved_by=proofs(), parts=parts)
+    if against is not None:
+        changes = difference(against, document)
+        document = report_of(*made, proved_by=proofs(), parts=parts, baseline=changes)
     if directory is not None:
-        _write(directory, document, judged, deployment)
+        _write(directory, document, judged, deployment, beside or {})
     if on_github(os.environ):
         for line in github_lines(document):
             click.echo(line)
     return document
 
 
-def _write(directory: Path, document: Mapping[str, Any], judged: Judged, deployment: Deployment) -> None:
+def _write(
+    directory: Path,
+    document: Mapping[str, Any],
+    judged: Judged,
+    deployment: Deployment,
+    beside: Mapping[str, bytes],
+) -> None:
     redactor = Redactor({**deployment.target.secrets, "unknown_key": unknown_key(deployment.seed)})
     try:
-        write(directory, document, judged.exchanges, redactor)
+        write(directory, document, judged.exchanges, redactor, beside)
     except ReportError as wrong:
         raise Stop(str(wrong), Exit.USAGE) from None
     except Leak as leak:

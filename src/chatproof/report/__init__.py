@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from chatproof import har
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
 def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[str, bytes]:
     """Every file of a report, by its path in the report's folder."""
     files = {
@@ -60,10 +64,17 @@ def faces(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[st
 
 
 def write(
-    directory: Path, document: Mapping[str, Any], exchanges: Sequence[Exchange], redactor: Redactor
+    directory: Path,
+    document: Mapping[str, Any],
+    exchanges: Sequence[Exchange],
+    redactor: Redactor,
+    beside: Mapping[str, bytes] = NOTHING,
 ) -> None:
-    """Write every file of a report into a folder; raises ReportError or Leak, and then leaves what was there."""
-    files = faces(document, exchanges)
+    """Write every file of a report into a folder, and `beside` with them.
+
+    Raises ReportError or Leak, and then leaves what was there.
+    """
+    files = {**beside, **faces(document, exchanges)}
     if hits := scan_files(files, redactor):
         raise Leak(hits)
     place(directory, files)

@@ -32,10 +32,12 @@ def report_of(
     *,
     proved_by: Mapping[str, Sequence[str]] | None = None,
     baseline: Mapping[str, Any] | None = None,
+    parts: Sequence[tuple[str, Verdict]] = (),
 ) -> Document:
     """The whole run in JSON's types, as `schemas/report.schema.json` describes it.
 
-    `proved_by` names the faults that turn a clause red; `baseline` is what `difference.difference` gave.
+    `proved_by` names the faults that turn a clause red; `baseline` is what `difference.difference` gave,
+    `parts` what each part of a gate said.
     """
     entries = {str(exchange.tag): index for index, exchange in enumerate(judged.exchanges)}
     proofs = proved_by or {}
@@ -48,6 +50,7 @@ def report_of(
         "observed": observed(judged.exchanges),
         "load": dict(load) if load is not None else None,
         "baseline": dict(baseline) if baseline is not None else None,
+        "parts": [{"name": name, "verdict": said.name, "why": said.why} for name, said in parts],
         "verdict": verdict.name,
         "why": verdict.why,
         "exit_code": int(verdict.exit),
