@@ -263,12 +263,13 @@ _FINISH = (
         "The second model's text is in delta.text.",
         fails("STR-07"),
         (events(lambda call, chunks: [_as_text(chunk) for chunk in chunks], SECOND_MODEL),),
+        unseen("BIL-10"),
     ),
     Fault(
         "tokens-blank",
-        "Streams of several choices bring empty strings.",
+        "Streams of non-ASCII text bring empty strings.",
         fails("STR-07"),
-        (put_in([CONTENT], "/choices/*/delta/content", "", SEVERAL),),
+        (put_in([CONTENT], "/choices/*/delta/content", "", NON_ASCII & STREAMED),),
     ),
     Fault(
         "stream-role-absent",
@@ -387,7 +388,7 @@ _USAGE = (
 _UNASKED_BARE = Fault(
     "unasked-usage-without-choices",
     "A usage chunk comes unasked, and has no choices.",
-    fails("STR-04") | warns("STR-13"),
+    fails("STR-04"),
     (events(_unasked(lambda total: total), ~INCLUDE_USAGE), drop_in([USAGE], "/choices", ~INCLUDE_USAGE)),
 )
 

@@ -110,7 +110,7 @@ _MIXED = (
     Fault(
         "ids-shared-in-crowd",
         "With four calls at once streams share their ids.",
-        fails("STR-17", "RSP-02"),
+        fails("STR-17"),
         (Change(IDENTITY, _shared_id, STREAM & crowded(4)),),
     ),
 )

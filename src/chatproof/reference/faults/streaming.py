@@ -36,7 +36,7 @@ from ..conditions import (
 from ..reply import Carries, Chunk, Ending, Frame
 from ..seams import ASKED
 from ..vocabulary import Fault, fails, unseen
-from .chunks import CHUNKS, CONTENT, DONE, FINISH, STREAMED, literal, moved
+from .chunks import CHUNKS, CONTENT, DONE, FINISH, SEVERAL, STREAMED, literal, moved
 
 _TYPE = (
     Fault(
@@ -53,9 +53,10 @@ _TYPE = (
     ),
     Fault(
         "stream-201",
-        "The second model's streams are answered with 201.",
+        "Streams of several choices are answered with 201.",
         fails("STR-01"),
-        (answer_status(201, STREAMED & SECOND_MODEL),),
+        (answer_status(201, STREAMED & SEVERAL),),
+        unseen("STR-12"),
     ),
     Fault(
         "stream-ignored",
@@ -114,7 +115,7 @@ _DONE = (
         "The second model's streams are empty.",
         fails("STR-02", "STR-06", "STR-12"),
         (without(*CHUNKS, DONE, when=SECOND_MODEL),),
-        unseen("REQ-09", "BIL-07"),
+        unseen("REQ-09", "BIL-07", "BIL-10"),
     ),
     Fault(
         "content-after-done",
@@ -238,14 +239,14 @@ _ERRORS = (
         "The second model's streams fail after three tokens, and end with [DONE].",
         fails("STR-11"),
         (events(_breaks(Chunk("[DONE]", DONE)), SECOND_MODEL),),
-        unseen("REQ-09", "STR-12", "BIL-07"),
+        unseen("REQ-09", "STR-12", "BIL-07", "BIL-10"),
     ),
     Fault(
         "finish-after-error",
         "The second model's streams fail after three tokens, and end with finish_reason stop and [DONE].",
         fails("STR-11", "STR-04"),
         (events(_breaks_and_finishes, SECOND_MODEL),),
-        unseen("REQ-09", "STR-12", "BIL-07"),
+        unseen("REQ-09", "STR-12", "BIL-07", "BIL-10"),
     ),
     Fault(
         "non-ascii-error-hidden",
@@ -270,13 +271,13 @@ _FORMAT = (
     Fault(
         "stream-not-utf-8",
         "Non-ASCII streams are encoded in GB 18030.",
-        fails("STR-14", "STR-04", "REQ-14"),
+        fails("STR-14", "STR-04", "STR-07", "REQ-14"),
         (rewrite(lambda data: data.decode().encode("gb18030"), CONTENT, when=NON_ASCII & STREAMED),),
     ),
     Fault(
         "character-cut-by-event",
         "A multi-byte character is cut by the end of an event.",
-        fails("STR-14", "STR-04"),
+        fails("STR-14", "STR-04", "STR-07", "REQ-14"),
         (rewrite(_split_character, CONTENT, when=NON_ASCII & STREAMED),),
     ),
     Fault(
@@ -284,14 +285,14 @@ _FORMAT = (
         "The second model's stream is lines of JSON without a field name.",
         fails("STR-02", "STR-06", "STR-12", "STR-14"),
         (rewrite(_bare_lines, when=SECOND_MODEL & STREAMED),),
-        unseen("REQ-09", "BIL-07"),
+        unseen("REQ-09", "BIL-07", "BIL-10"),
     ),
     Fault(
         "one-newline",
         "The second model's chunks end with one newline instead of two.",
         fails("STR-02", "STR-04", "STR-06", "STR-12"),
         (rewrite(lambda data: data[:-1], *CHUNKS, when=SECOND_MODEL & STREAMED),),
-        unseen("REQ-09", "BIL-07"),
+        unseen("REQ-09", "BIL-07", "BIL-10"),
     ),
 )
 
@@ -331,7 +332,7 @@ _TRANSFER = (
         "The second model's streams are reset after three tokens.",
         fails("STR-15"),
         (ends(Ending.RESET, CONTENT, 2, STREAMED & SECOND_MODEL),),
-        unseen("REQ-09", "STR-12", "BIL-07"),
+        unseen("REQ-09", "STR-12", "BIL-07", "BIL-10"),
     ),
 )
 
