@@ -228,7 +228,7 @@ _CODES = (
     Fault(
         "unavailable-404",
         "An unavailable model is told with status 404.",
-        fails("ERR-04", "ERR-10"),
+        fails("ERR-10"),
         (remap(_DOWN, status=404, retryable=False),),
     ),
     Fault(
