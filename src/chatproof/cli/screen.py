@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from chatproof.contract import Level
+from chatproof.report import deviation_entry
 from chatproof.verdict import MEANING, ClauseRow, Exit, Finding, Outcome, Verdict
 
 COLOURS = {
@@ -27,6 +29,7 @@ COLOURS = {
 }
 VERDICT_COLOURS = {Exit.CONFORMS: "bold green", Exit.VIOLATES: "bold red"}
 FINDINGS_PER_CLAUSE = 3
+ENTRIES = 10  # of [[deviation]], on the screen
 
 
 def clause_line(row: ClauseRow) -> Text:
@@ -44,6 +47,7 @@ def show_rows(console: Console, rows: Sequence[ClauseRow], advice: str | None = 
     red = [row for row in rows if any(f.known is None for f in row.findings)]
     for row in sorted(red, key=lambda row: row.outcome is not Outcome.FAIL):
         _show_findings(console, row)
+    _show_entries(console, red)
     counts = {outcome: sum(row.outcome is outcome for row in rows) for outcome in Outcome}
     console.print()
     for outcome, count in counts.items():
@@ -75,6 +79,19 @@ def _show_findings(console: Console, row: ClauseRow) -> None:
     if len(fresh) > FINDINGS_PER_CLAUSE:
         kept = f"  [dim]... {len(fresh)} findings in all; --report DIR keeps every one[/]"
         console.print(kept, soft_wrap=True, highlight=False)
+
+
+def _show_entries(console: Console, red: Sequence[ClauseRow]) -> None:
+    """For each finding the entry that would accept it, to paste and date."""
+    fresh = [finding for row in red for finding in row.findings if finding.known is None]
+    entries = dict.fromkeys(deviation_entry(finding.clause, asdict(finding)) for finding in fresh)
+    if not entries:
+        return
+    console.print("To accept a finding until a day, put its entry into the target file:", style="bold")
+    for entry in list(entries)[:ENTRIES]:
+        console.print(f"\n{escape(entry)}", style="dim", soft_wrap=True, highlight=False)
+    if len(entries) > ENTRIES:
+        console.print(f"\n[dim]... {len(entries)} in all; summary.md of --report DIR has every one[/]")
 
 
 def _show_finding(console: Console, finding: Finding) -> None:
