@@ -56,7 +56,6 @@ _TYPE = (
         "Streams of several choices are answered with 201.",
         fails("STR-01"),
         (answer_status(201, STREAMED & SEVERAL),),
-        unseen("STR-12"),
     ),
     Fault(
         "stream-ignored",
