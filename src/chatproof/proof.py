@@ -2,7 +2,8 @@
 
 For each deployment the whole verdict map is compared with what was written by hand: the reference and every
 variation are green, but for clauses that a variation's own settings leave open; a fault turns its declared clauses
-red, makes the declared ones unjudgeable, and changes nothing else. A check that crashed has caught nothing, and a fault that never fired proves nothing.
+red, makes the declared ones unjudgeable, and changes nothing else. A check that crashed has caught nothing, and a
+fault that never fired proves nothing.
 """
 
 from __future__ import annotations
@@ -160,10 +161,40 @@ def fired(case: Case) -> int:
 
 
 def matrix(contract: Contract) -> str:
-    """The clause x fault matrix as Markdown: which faults turn each clause red, and what else they do."""
-    lines = ["| clause | faults that turn it red |", "| --- | --- |"]
-    lines += [f"| {id} | {', '.join(_breaking(id)) or _unbroken(contract, id)} |" for id in contract.ids]
-    return "\n".join(lines) + "\n"
+    """The declared clause x fault matrix as a Markdown page: by clause, by fault, and the legal variations."""
+    proved = [[id, ", ".join(_breaking(id)) or _unbroken(contract, id)] for id in contract.ids]
+    faults = [
+        [f"`{name}`", fault.sentence, _verdicts(fault.breaks), _verdicts(fault.blinds)]
+        for name, fault in FAULTS.items()
+    ]
+    variations = [[f"`{name}`", variation.sentence] for name, variation in VARIATIONS.items()]
+    parts = [
+        MATRIX_HEAD.format(faults=len(faults), variations=len(variations)),
+        _table(["clause", "faults that turn it red"], proved),
+        "## The faults\n",
+        _table(["fault", "what the deployment does", "turns red", "can no longer be judged"], faults),
+        "## The variations\n",
+        _table(["variation", "what is odd, and legal"], variations),
+    ]
+    return "\n".join(parts)
+
+
+MATRIX_HEAD = """\
+# What proves each check
+
+`chatproof prove` runs the whole suite against the reference, {variations} legal variations of it and {faults} faults,
+and compares every clause's outcome with this page: a fault turns exactly its clauses red, makes exactly the named ones
+unjudgeable, and changes nothing else; a variation changes nothing. The page is printed by `chatproof prove --matrix`.
+"""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+
+
+def _verdicts(outcomes: Mapping[str, str]) -> str:
+    return ", ".join(f"{id} {outcome}" for id, outcome in outcomes.items())
 
 
 def _breaking(clause: str) -> Iterable[str]:
