@@ -177,7 +177,7 @@ _SWITCHES = (
     Fault(
         "auto-refused-in-streams",
         "auto is not a known model where a stream is asked for.",
-        fails("REQ-07"),
+        fails("REQ-07", "ERR-10"),
         (
             refuse(
                 Problem(400, "unsupported_model", "auto does not stream.", param="/model"),
