@@ -16,9 +16,10 @@ PACKAGE = ROOT / "src" / "chatproof"
 
 LAYERS = (
     "record sse contract target target_address target_file target_keys target_secrets target_starter",
-    "answer redact money linear_charge incremental verdict facts metrics",
-    "schemas prices evidence har wire probe balance turns preflight run check rehearsal proof reference swarm report",
-    "cli conformance load",
+    "answer redact money linear_charge incremental verdict gate facts metrics",
+    "schemas prices evidence har wire probe balance turns preflight run check rehearsal proof replay "
+    "reference swarm report",
+    "cli __main__ conformance load",
 )
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts.split()}
 PURE = [part for row in LAYERS[:2] for part in row.split() if part != "target"]  # the one that reads files

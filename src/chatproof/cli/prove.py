@@ -20,14 +20,14 @@ from chatproof.reference.variations import VARIATIONS
 from chatproof.target import read_contract
 from chatproof.verdict import Exit
 
-RUNS_PER_CORE = 3  # a run waits for two thirds of its time
+RUNS_PER_CORE = 4  # a run waits for three quarters of its time
 
 
 @click.command("prove")
 @click.option("--clause", metavar="ID", help="Only the faults that touch this clause.")
 @click.option("--fault", metavar="NAME", help="Only this fault or variation.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 32), help="Runs at a time; three times the cores unless given."
+    "--jobs", type=click.IntRange(1, 32), help="Runs at a time; four times the cores unless given."
 )
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
 @click.option(
