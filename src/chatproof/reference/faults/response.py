@@ -13,7 +13,7 @@ from ..changes import drop, put
 from ..conditions import ALWAYS, IDEMPOTENT, NON_ASCII, SECOND_MODEL, SYNC, When, asks_for
 from ..reply import Json
 from ..seams import COMPLETION, IDENTITY, USAGE, Change, Identity
-from ..vocabulary import Fault, fails, warns
+from ..vocabulary import Fault, fails, unseen, warns
 from ..wallet import Usage
 
 
@@ -268,12 +268,14 @@ _USAGE = (
         "Prompt tokens are counted by messages, whatever their length.",
         fails("RSP-09"),
         (Change(USAGE, _no_prompt_growth),),
+        unseen("BIL-08"),  # equal prompts leave its two prices undetermined
     ),
     Fault(
         "prompt-count-capped",
         "Prompt tokens are counted up to 12.",
         fails("RSP-09"),
         (Change(USAGE, _capped_prompt),),
+        unseen("BIL-08"),  # equal prompts leave its two prices undetermined
     ),
     Fault(
         "non-ascii-completion-not-counted",
