@@ -390,6 +390,18 @@ def test_dry_run_sends_nothing(elsewhere: Path) -> None:
         assert word in said
 
 
+def test_a_report_that_cannot_be_written_stops_before_anything_is_sent(elsewhere: Path) -> None:
+    """Nobody pays for a run whose report has no place."""
+    (elsewhere / "taken").write_text("a file")
+    with scripted(lambda _: PAGE) as server:
+        (elsewhere / "t.toml").write_text(f'base_url = "{server.root}/v1"\napi_key = "{KEY}"\n')
+        result = run("check", "--target", "t.toml", "--report", "taken/report")
+
+    assert result.exit_code == Exit.USAGE
+    assert "taken" in one_line(result)
+    assert server.heard == []
+
+
 def test_interrupted_runs_are_inconclusive(elsewhere: Path) -> None:
     """Ctrl-C ends with one verdict line and exit 3, not with a pass of what was seen until then."""
 
