@@ -288,6 +288,7 @@ _USAGE = (
         "The second model counts no completion tokens.",
         fails("RSP-09"),
         (Change(USAGE, _no_completion, SECOND_MODEL),),
+        unseen("BIL-08"),
     ),
 )
 
