@@ -52,6 +52,25 @@ def test_one_fault_over_real_sockets() -> None:
         assert proof.run_case(broken).wrong(broken.expected) == []
 
 
+def test_few_are_few() -> None:
+    """A wrong result is looked at once more only where hardly any is wrong."""
+    case = proof.Case("no-done", "fault", "http://127.0.0.1:9/v1", EXPECTED)
+
+    assert [proof.few([case] * n) for n in (1, 99, 250, 600)] == [1, 1, 2, 6]
+
+
+def test_what_stays_wrong_alone_stands() -> None:
+    """A case that is wrong among others and alone is handed over twice, and counts as wrong."""
+    told: list[list[str]] = []
+    with embedded() as reference:
+        _, broken = proof.cases(reference, fault="no-done")
+        declared = replace(broken, expected={**proof.green(read_contract()), "STR-03": "not_observed"})
+        results = proof.prove([declared], 1, lambda case, result: told.append(result.wrong(case.expected)))
+
+    assert [len(lines) for lines in told] == [1, 1]
+    assert results[0].wrong(declared.expected) == told[1]
+
+
 def test_a_wrong_declaration_is_caught() -> None:
     """Were a fault declared to break another clause, proof would say so."""
     with embedded() as reference:

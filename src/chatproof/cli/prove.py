@@ -26,9 +26,7 @@ RUNS_PER_CORE = 4  # a run waits for three quarters of its time
 @click.command("prove")
 @click.option("--clause", metavar="ID", help="Only the faults that touch this clause.")
 @click.option("--fault", metavar="NAME", help="Only this fault or variation.")
-@click.option(
-    "--jobs", type=click.IntRange(1, 32), help="Runs at a time; four times the cores unless given."
-)
+@click.option("--jobs", type=click.IntRange(1, 32), help="Runs at a time; four times the cores unless given.")
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
 @click.option(
     "--matrix", is_flag=True, help="Print the declared clause x fault matrix as Markdown; run nothing."
@@ -67,8 +65,13 @@ def _run(
         task = bar.add_task("proving", total=len(todo))
 
         def shown(case: proof.Case, result: proof.Shown) -> None:
+            again = case.name in wrong
             wrong[case.name] = result.wrong(case.expected)
-            bar.update(task, advance=1, description=case.name)
+            bar.update(task, advance=0 if again else 1, description=case.name)
+            if again and not wrong[case.name]:
+                bar.console.print(
+                    f"[yellow]unsteady[/] {case.name}: alone it came out as expected", soft_wrap=True
+                )
             for line in wrong[case.name]:
                 bar.console.print(f"[red]{case.kind} {case.name}[/]: {line}", soft_wrap=True, highlight=False)
 
