@@ -84,6 +84,7 @@ def test_a_size_that_fits_a_row() -> None:
     assert len(Histogram.of(gaps).pack()) <= 300
 
 
+@pytest.mark.alone
 def test_an_add_is_cheap() -> None:
     """One add costs at most ten calls of an empty method (0.25 us against 0.06 us where it was written)."""
 

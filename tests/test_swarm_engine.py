@@ -29,6 +29,8 @@ from tests.load_server import (
     whole_stream,
 )
 
+pytestmark = pytest.mark.alone  # it measures
+
 ASK = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}"
 LIMITS = Limits(connect_s=2, first_byte_s=0.4, silence_s=0.4, whole_s=1.5, body_bytes=2 << 20)
 

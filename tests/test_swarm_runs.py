@@ -19,6 +19,8 @@ from chatproof.target import parse_target
 from tests.load_run import Run, ended, run, started, truth
 from tests.load_server import CHUNKED, chunk, request, serving, whole_stream
 
+pytestmark = pytest.mark.alone  # it measures
+
 MS = 1_000_000
 KEY = parse_target(target_text("http://127.0.0.1:1/v1"), name="t", beside=Path(), env={}).api_key
 

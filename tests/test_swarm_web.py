@@ -20,6 +20,8 @@ from chatproof.target import folder
 from tests.load_run import environment
 from tests.test_swarm_runs import KEY
 
+pytestmark = pytest.mark.alone  # it measures
+
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:

@@ -1,0 +1,31 @@
+"""Tests that measure time have the machine to themselves, also where others run in parallel (xdist)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chatproof.turns import turn
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those marked `alone` come last, so that they keep no other waiting."""
+    items.sort(key=_is_alone)
+
+
+@pytest.fixture(autouse=True)
+def my_turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hold this machine, alone where the test is marked so, until the test ends."""
+    if not hasattr(request.config, "workerinput"):
+        yield
+        return
+    file = tmp_path_factory.getbasetemp().parent / "turns"  # one for all workers
+    file.touch()
+    with turn(file, alone=_is_alone(request.node)):
+        yield
