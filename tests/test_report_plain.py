@@ -37,7 +37,7 @@ def plain(at: Path, fault: str, workers: int) -> dict[str, dict[str, Any]]:
     assert ended.returncode == 1, ended.stdout + ended.stderr
     found = [json.loads(file.read_text()) for file in (at / "allure").glob("*-result.json")]
     return {
-        result["name"].split()[0] if "chatproof." in result["fullName"] else result["name"]: result
+        result["name"].split()[0] if result["fullName"].startswith("chatproof.") else result["name"]: result
         for result in found
     }
 

@@ -175,7 +175,7 @@ def test_a_killed_worker_makes_the_run_invalid_and_its_streams_are_named(
         while not log.exists() or log.stat().st_size < 1:
             time.sleep(0.05)
         children = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
         )
         workers = [int(line.split()[0]) for line in children.stdout.splitlines() if "steady.py" in line]
         os.kill(workers[0], signal.SIGKILL)

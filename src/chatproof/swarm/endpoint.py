@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from chatproof.tls import client_context
+
 Address = tuple[int, tuple[str | int, ...]]  # family, sockaddr
 
 
@@ -45,9 +47,11 @@ class Endpoint:
         context = None
         if parts.scheme == "https":
             try:
-                context = ssl.create_default_context(cafile=ca_file)
+                context = client_context(ca_file)
             except OSError as error:
                 raise EndpointError(f"cannot read the certificates of {ca_file}: {error.strerror}") from None
+            # Some builds of Python set it: a connection that is cut would look like one that is closed.
+            context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
             if not verify:
                 if not is_loopback(parts.hostname):
                     raise EndpointError("TLS verification can be switched off for loopback only")
