@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "chatproof"
 LAYERS = (
     "record sse contract target target_address target_file target_keys target_secrets target_starter",
     "answer redact money linear_charge incremental verdict gate facts metrics",
-    "schemas prices evidence har wire probe balance turns preflight run check rehearsal proof replay "
+    "schemas prices evidence har tls wire probe balance turns preflight run check rehearsal proof replay "
     "reference swarm report",
     "cli conformance load",
     "__main__",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from urllib.parse import urlsplit
 
@@ -69,6 +70,8 @@ def exchange(route: Route, tag: Tag, request: Request, limits: Limits, lateness:
     except h11.RemoteProtocolError as error:
         if not closed:
             transfer, detail = Transfer.MALFORMED, str(error)
+    except ssl.SSLError as error:
+        transfer, detail = (Transfer.CUT if connected_ns else Transfer.REFUSED), str(error)
     except OSError as error:
         transfer, detail = (Transfer.RESET if connected_ns else Transfer.REFUSED), str(error)
     ended_ns = time.monotonic_ns()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from chatproof.answer import Answer
 from chatproof.record import Exchange, Headers, Request, Tag
 from chatproof.redact import Redactor
 from chatproof.target import Target
+from chatproof.tls import client_context
 from chatproof.wire import bare
 from chatproof.wire.lateness import Lateness
 from chatproof.wire.line import Limits, Line, Route
@@ -176,7 +176,7 @@ def _credits(answer: Answer) -> Decimal:
 
 def _route(origin: str, target: Target) -> Route:
     address = urlsplit(origin)
-    tls = ssl.create_default_context(cafile=target.ca_file) if address.scheme == "https" else None
+    tls = client_context(target.ca_file) if address.scheme == "https" else None
     host = address.hostname or ""
     direct = target.is_loopback or proxy_bypass_environment(host)
     proxies = {} if direct else getproxies_environment()
