@@ -404,6 +404,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker hands over what it made; everything that was opened is closed."""
+    for item in session.items:
+        if TALK in item.stash:
+            del item.stash[TALK]
     state = session.config.stash.get(STATE, None)
     if state is None:
         return
@@ -411,3 +414,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if output is not None:
         output[PROPERTY] = evidence.pack(state.made())
     state.closing.close()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of the run: pytest keeps its configuration when several runs follow each other in one process."""
+    if STATE in config.stash:
+        del config.stash[STATE]
