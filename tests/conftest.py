@@ -1,12 +1,22 @@
-"""Tests that measure time have the machine to themselves, also where others run in parallel (xdist)."""
+"""Tests that measure time have the machine to themselves, also where others run in parallel (xdist).
+
+Generated examples are the same in every run, so that a merge is stopped by what it changed and by nothing else;
+`HYPOTHESIS_PROFILE=explore` draws new ones, ten times as many.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from chatproof.turns import turn
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def _is_alone(item: pytest.Item) -> bool:
