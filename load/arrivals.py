@@ -1,4 +1,4 @@
-"""What do clients see who come when they like: arrivals at a rate, whether or not earlier ones were answered."""
+"""What do clients see who come when they like: arrivals at a rate or from a trace, answered or not."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,9 @@ from chatproof.swarm.users import Leg, OpenLoop
 
 
 class Arrivals(OpenLoop):
-    """An open loop; `--rate` says how many a second, `--arrival` how they are spread."""
+    """An open loop; `--rate` says how many a second, `--arrival` how they are spread, or `--trace` when each comes."""
+
+    plays_traces = True
 
     @classmethod
     def legs(cls, options: dict[str, Any], seconds: float) -> Sequence[Leg]:

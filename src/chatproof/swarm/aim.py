@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,8 @@ from chatproof.metrics.measures import MEASURES
 from chatproof.metrics.terms import GAPS, Term, parse_terms, terms_of
 from chatproof.run import tariff_of
 from chatproof.swarm.ask import Workload
-from chatproof.target import Model, Target, load_target, parse_target
+from chatproof.swarm.trace import Trace
+from chatproof.target import Target, load_target, parse_target
 
 
 class UsageError(ValueError):
@@ -86,21 +88,26 @@ class Estimate:
 
     requests: int | None  # None: unknown, a closed loop asks as fast as it is answered
     tokens_each: int  # prompt and answer, the mean
-    credits_each: Decimal | None  # at most, of the dearest workload; None: no price is known
+    credits_each: Decimal | None  # at most, of the dearest request; None: no price is known
+    seconds: float | None = None  # a trace's own time
+    tokens: int | None = None  # of all requests, where each one's size is known
+    credits: Decimal | None = None
 
     def lines(self, target: Target, model: str, users: int, seconds: float | None) -> str:
         """The estimate for a person."""
         budget = target.budget
         asked = f"{self.requests:,} requests" if self.requests is not None else f"{users} users without pause"
-        time = f"for {seconds:g} s" if seconds else "until stopped"
+        lasts = self.seconds or seconds
+        time = f"for {lasts:.6g} s" if lasts else "until stopped"
         limit = f"at most {budget.load_requests:,} requests"
         if budget.credits is not None:
             limit += f" and {budget.credits} credits"
         most = min(self.requests, budget.load_requests) if self.requests is not None else budget.load_requests
-        tokens = f"up to {most * self.tokens_each:,} tokens"
+        tokens = f"up to {self.tokens or most * self.tokens_each:,} tokens"
         cost = "cost unknown: the target file gives no prices"
         if self.credits_each is not None:
-            cost = f"up to {most * self.credits_each:f} credits"
+            credits = most * self.credits_each if self.credits is None else self.credits
+            cost = f"up to {credits:f} credits"
         return f"load on {target.base_url}, model {model}: {asked} {time}; {tokens}; {cost}; budget: {limit}"
 
 
@@ -108,17 +115,33 @@ def estimate(target: Target, model: str, workloads: tuple[Workload, ...], reques
     """What the workloads ask, and what one request costs at most."""
     weights = sum(workload.weight for workload in workloads) or 1
     tokens = sum(w.weight * (w.prompt_tokens + w.max_tokens) for w in workloads) / weights
-    entry = next((entry for entry in target.models if entry.id == model), None)
-    costs = [cost for w in workloads if (cost := _dearest(entry, w)) is not None] if entry else []
+    costs = [
+        cost
+        for w in workloads
+        if (cost := _dearest(target, model, w.prompt_tokens, w.max_tokens)) is not None
+    ]
     return Estimate(requests, round(tokens), max(costs) if costs else None)
 
 
-def _dearest(entry: Model, workload: Workload) -> Decimal | None:
-    tariff = tariff_of(entry)
-    if tariff.prices is None or tariff.markup is None:
+def estimate_of_trace(target: Target, model: str, trace: Trace) -> Estimate:
+    """What a trace asks: every request's own size counts."""
+    counts = Counter((arrival.prompt_tokens, arrival.max_tokens) for arrival in trace.arrivals)
+    requests = len(trace.arrivals)
+    tokens = sum(times * (prompt + answer) for (prompt, answer), times in counts.items())
+    costs = {size: _dearest(target, model, *size) for size in counts}
+    known = {size: cost for size, cost in costs.items() if cost is not None}
+    credits = sum((counts[size] * cost for size, cost in known.items()), Decimal(0)) if known else None
+    dearest = max(known.values()) if known else None
+    return Estimate(requests, round(tokens / requests), dearest, trace.seconds, tokens, credits)
+
+
+def _dearest(target: Target, model: str, prompt_tokens: int, max_tokens: int) -> Decimal | None:
+    entry = next((entry for entry in target.models if entry.id == model), None)
+    tariff = tariff_of(entry) if entry else None
+    if tariff is None or tariff.prices is None or tariff.markup is None:
         return None
-    prompt = workload.prompt_tokens * 2 + 50  # words are a token each only about
-    usd = tariff.prices.input * prompt + tariff.prices.output * workload.max_tokens
+    prompt = prompt_tokens * 2 + 50  # words are a token each only about
+    usd = tariff.prices.input * prompt + tariff.prices.output * max_tokens
     return Decimal(usd * tariff.markup)
 
 

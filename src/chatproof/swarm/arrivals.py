@@ -54,6 +54,10 @@ def total_seconds(legs: Sequence[Leg]) -> float:
     return sum(leg.seconds for leg in legs)
 
 
-def expected(legs: Sequence[Leg]) -> float:
-    """How many arrivals the legs bring, on average."""
-    return sum(leg.rate * leg.seconds for leg in legs)
+def expected(legs: Sequence[Leg], until_s: float | None = None) -> float:
+    """How many arrivals the legs bring, on average; in their first `until_s` seconds where that is given."""
+    left, count = total_seconds(legs) if until_s is None else until_s, 0.0
+    for leg in legs:
+        count += leg.rate * min(leg.seconds, max(left, 0.0))
+        left -= leg.seconds
+    return count

@@ -27,6 +27,7 @@ from chatproof.swarm.live import Live
 from chatproof.swarm.output import write_run
 from chatproof.swarm.plan import Plan
 from chatproof.swarm.summary import Ended, load_section, verdict
+from chatproof.swarm.trace import Trace, share
 from chatproof.swarm.transport import wall_offset
 from chatproof.target import Target
 from chatproof.verdict import Exit, Verdict
@@ -35,6 +36,8 @@ LAST_REPORTS_S = 15.0  # how long the last reports may take beyond the drain
 INTERRUPTED_DRAIN_S = 0.3
 STOP_FILE = "the stop file was there"
 NS = 1_000_000_000
+LEAD_NS = NS // 10  # all workers have a schedule before it begins
+SENT_IN_NS = 5_000  # an arrival of a trace is packed, sent and unpacked in less
 
 Send = Callable[[str, Any, str | None], None]  # message type, data, worker's client id or None for all
 
@@ -76,7 +79,9 @@ class Conductor:
         self.ledger: Ledger | None = None
         self.live = Live()
         self.epoch_ns = 0
+        self._from_ns = 0  # where the run's seconds are counted from
         self.legs: list[Leg] = []
+        self.trace: Trace | None = None
         self.extra: dict[str, Any] = {}
         self.verdict: Verdict | None = None
         self.section: dict[str, Any] | None = None
@@ -111,8 +116,9 @@ class Conductor:
         )
         self.ledger = Ledger(run, self.options["seed"], tuple(f"w{index}" for index in indices.values()))
         self.live = Live()
-        self.epoch_ns = now - wall_offset()
+        self.epoch_ns = self._from_ns = now - wall_offset()
         self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
+        self.trace = None
         self._send("chatproof-plan", to_wire(self.plan), None)
 
     def received(self, payload: bytes, client_id: str) -> None:
@@ -131,9 +137,36 @@ class Conductor:
 
     def fly(self, legs: Sequence[Leg]) -> None:
         """Has the workers start an open loop now."""
+        if not self.legs:
+            self._begins(LEAD_NS)
         self.legs += legs
         at = {"legs": [[leg.rate, leg.seconds, leg.process] for leg in legs], "part": len(self.legs)}
-        self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + NS // 10}, None)
+        self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + LEAD_NS}, None)
+
+    def play(self, trace: Trace) -> float:
+        """Sends each worker its share of a trace, to start together once all have it; in how many seconds that is."""
+        assert self.plan is not None
+        self.trace = trace
+        self.extra["trace"] = trace.shown
+        lead_ns = LEAD_NS + len(trace.arrivals) * SENT_IN_NS
+        self._begins(lead_ns)
+        start_wall_ns = time.time_ns() + lead_ns
+        for client_id, index in self.plan.workers.items():
+            mine = [list(arrival) for arrival in share(trace.arrivals, index, len(self.plan.workers))]
+            self._send("chatproof-trace", {"arrivals": mine, "start_wall_ns": start_wall_ns}, client_id)
+        return lead_ns / NS
+
+    def _begins(self, lead_ns: int) -> None:
+        """The open loop's schedule begins after that long, and the run's seconds with it."""
+        self._from_ns = time.monotonic_ns() + lead_ns
+
+    def _asked_per_s(self, seconds: float) -> float | None:
+        """The rate that the schedule asked for in the run's first seconds; None in a closed loop."""
+        if self.trace is not None:
+            return self.trace.until(seconds) / seconds
+        if not self.legs:
+            return None
+        return expected(self.legs, seconds) / min(seconds, total_seconds(self.legs))
 
     def finish(
         self, reason: str, *, drain_s: float, interrupted: bool = False, seconds: float | None = None
@@ -142,7 +175,7 @@ class Conductor:
         if not self.running or self.finishing or self.ledger is None:
             return
         self.finishing = True
-        lasted = seconds if seconds is not None else (time.monotonic_ns() - self.epoch_ns) / NS
+        lasted = seconds if seconds is not None else max(0.001, (time.monotonic_ns() - self._from_ns) / NS)
         self._send("chatproof-stop", {"drain_s": drain_s}, None)
         patience = time.monotonic() + drain_s + (1.0 if interrupted else LAST_REPORTS_S)
         while not ready(self.ledger, self._dead_names()) and time.monotonic() < patience:
@@ -154,7 +187,7 @@ class Conductor:
             reason=reason,
             interrupted=interrupted,
             incomplete=incomplete,
-            asked_per_s=expected(self.legs) / total_seconds(self.legs) if self.legs else None,
+            asked_per_s=self._asked_per_s(lasted),
             budget_credits=self.target.budget.credits,
             terms=self.terms,
             options={name: value for name, value in self.options.items() if name not in ("yes", "report")},

@@ -15,10 +15,11 @@ from chatproof.swarm.compare import Compared, compare_live
 from chatproof.swarm.plan import OPTIONS, Option, at_least_one
 from chatproof.target import folder
 
+DURATION = "30s"
 RUN_OPTIONS: tuple[Option, ...] = (
     Option("base-url", str, None, "the target's base URL, ending in /v1; --target FILE does too"),
     Option("users", at_least_one, 10, "users of a closed loop, of all workers together"),
-    Option("duration", str, "30s", "how long, such as 30s, 5m or 8h"),
+    Option("duration", str, None, "how long, such as 5m or 8h; else 30s, and a --trace to its end"),
     Option("processes", at_least_one, None, "worker processes on this machine"),
     Option("web", None, False, "locust's web UI on port 8089 instead of a headless run"),
 )
@@ -71,9 +72,10 @@ def command(name: str, options: Mapping[str, Any]) -> list[str]:
     words = [sys.executable, "-m", "locust", "-f", str(folder("load") / f"{name}.py"), "--skip-log-setup"]
     if not options.get("web"):
         words.append("--headless")
+    given = {**options, "duration": options.get("duration") or (None if options.get("trace") else DURATION)}
     for dest, flag in _LOCUST.items():
-        if options.get(dest) is not None:
-            words += [flag, str(options[dest])]
+        if given.get(dest) is not None:
+            words += [flag, str(given[dest])]
     for option in OPTIONS:
         words += _words(option, options.get(option.dest))
     return words

@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import gevent
@@ -27,6 +28,7 @@ from chatproof.swarm.probes import Probes
 from chatproof.swarm.purse import PerSecond, Purse
 from chatproof.swarm.row import Collector, Origin, row_of, still_running
 from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.trace import Arrival
 from chatproof.swarm.transport import wall_offset
 from chatproof.swarm.trip import Limits, Trip
 from chatproof.target import Target
@@ -100,7 +102,13 @@ class Member:
         """A way to the target for one user."""
         return Channel(self.engine, self.endpoint)
 
-    def turn(self, channel: Channel, intended_ns: int | None = None, scenario: str = "") -> StreamRow:
+    def turn(
+        self,
+        channel: Channel,
+        intended_ns: int | None = None,
+        scenario: str = "",
+        sizes: tuple[int, int] | None = None,
+    ) -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
         while (
             len(self._unjudged) > UNJUDGED_CAP
@@ -112,6 +120,8 @@ class Member:
             raise Exhausted
         self.probes.arm()
         workload = choose(self._workloads, self._choices)
+        if sizes is not None:
+            workload = replace(workload, prompt_tokens=sizes[0], max_tokens=sizes[1])
         self._number += 1
         ask = self._asker.ask(f"{self.plan.run}-{self.name}-{self._number:07d}", workload)
         in_full = self._draw.random() < self.plan.sample_share and self._samples.allows()
@@ -154,7 +164,14 @@ class Member:
 
     def fly(self, legs: Sequence[Leg], seed: int, start_ns: int) -> None:
         """Starts this worker's share of an open loop at its instants, each in a greenlet of its own."""
-        self._tasks.append(gevent.spawn(self._dispatch, tuple(legs), seed, start_ns))
+        mine = share(legs, seed, self.index, len(self.plan.workers))
+        due = ((offset_ns, None) for _, offset_ns in mine)
+        self._tasks.append(gevent.spawn(self._dispatch, due, start_ns))
+
+    def play(self, arrivals: Sequence[Arrival], start_ns: int) -> None:
+        """Starts this worker's share of a trace, each request with its own sizes."""
+        due = ((at_ns, (prompt, answer)) for at_ns, prompt, answer in arrivals)
+        self._tasks.append(gevent.spawn(self._dispatch, due, start_ns))
 
     def stop(self, drain_s: float) -> None:
         """Starts nothing new, lets streams end for a while, cuts the others off, sends the last report."""
@@ -178,8 +195,8 @@ class Member:
 
     # --- the open loop --------------------------------------------------------------------------------------
 
-    def _dispatch(self, legs: tuple[Leg, ...], seed: int, start_ns: int) -> None:
-        for _, offset_ns in self._mine(legs, seed):
+    def _dispatch(self, due: Iterable[tuple[int, tuple[int, int] | None]], start_ns: int) -> None:
+        for offset_ns, sizes in due:
             due_ns = start_ns + offset_ns
             while (left := due_ns - time.monotonic_ns()) > 0:
                 gevent.sleep(left / 1e9)
@@ -189,16 +206,13 @@ class Member:
             if len(self._flights) >= IN_FLIGHT_CAP or time.monotonic_ns() - due_ns > LATE_NS:
                 self.probes.dropped += 1
                 continue
-            gevent.spawn(self._arrive, due_ns)
+            gevent.spawn(self._arrive, due_ns, sizes)
 
-    def _mine(self, legs: tuple[Leg, ...], seed: int) -> Iterator[tuple[int, int]]:
-        return share(legs, seed, self.index, len(self.plan.workers))
-
-    def _arrive(self, due_ns: int) -> None:
+    def _arrive(self, due_ns: int, sizes: tuple[int, int] | None) -> None:
         self.probes.late_start(time.monotonic_ns() - due_ns)
         channel = self._idle.pop() if self._idle else self.channel()
         try:
-            self.turn(channel, due_ns)
+            self.turn(channel, due_ns, sizes=sizes)
         except Exhausted:
             self.probes.arrivals -= 1
         finally:

@@ -60,6 +60,8 @@ def fingerprint(section: Mapping[str, Any]) -> dict[str, str]:
     kept = {
         name: value for name, value in sorted(options.items()) if name not in ("target", "stop_file", "host")
     }
+    if "trace" in section:  # what it says counts, not where it lies
+        kept["trace"] = section["trace"]["digest"]
     return {
         "machine": f"{platform.node()} {platform.machine()} {os.cpu_count()} cores",
         "tool": f"chatproof {__version__}, Python {platform.python_version()}, {sys.platform}",

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chatproof.swarm.ask import Workload
+from chatproof.swarm.trace import Sizes, Trace, TraceError, read_trace
 
 
 def positive(text: str) -> float:
@@ -62,6 +64,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("model", str, None, "model to ask for; else the target's first, else auto"),
     Option("rate", positive, 10.0, "requests a second, of all workers together (open-loop scenarios)"),
     Option("arrival", str, "poisson", "how arrivals are spread (open loop)", choices=("poisson", "constant")),
+    Option("trace", str, None, "file of recorded starts and sizes to play: CSV or JSON lines (arrivals)"),
+    Option("speed", positive, 1.0, "how many times as fast as recorded the --trace is played (arrivals)"),
+    Option("prompt-cap", at_least_one, 4096, "longest prompt that is taken from a --trace (arrivals)"),
+    Option("answer-cap", at_least_one, 1024, "longest answer that is taken from a --trace (arrivals)"),
     Option("prompt-tokens", at_least_one, 64, "length of each prompt, about"),
     Option("max-tokens", at_least_one, 128, "length of each answer, at most"),
     Option("stream-share", fraction, 1.0, "share of requests that ask for a stream"),
@@ -77,6 +83,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("stop-file", str, None, "the run ends when this file appears"),
     Option("yes", None, False, "do not ask before load goes to another machine"),
 )
+
+
+_ONLY = "is for a --trace: name one, or leave it out"
+BESIDE_A_RATE = {"speed": _ONLY, "prompt-cap": _ONLY, "answer-cap": _ONLY}
+BESIDE_A_TRACE = {
+    "rate": "does not go with --trace, which has its own: --speed plays it faster or slower",
+    "arrival": "does not go with --trace: its requests start as they were recorded",
+}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +109,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     requests: int  # budget of all workers together
     credits: str | None
     credits_each: str | None  # what one request costs at most, where prices are known
+
+
+def trace_of(options: Mapping[str, Any], seconds: float | None) -> Trace | None:
+    """The trace that the options name, up to `seconds`; None where they name none. TraceError where it is not right."""
+    ours = {option.name: option for option in OPTIONS}
+    path = options["trace"]
+    wrong = (BESIDE_A_RATE if path is None else BESIDE_A_TRACE).items()
+    for name, why in wrong:
+        if options[ours[name].dest] != ours[name].default:
+            raise TraceError(f"--{name} {why}")
+    if path is None:
+        return None
+    sizes = Sizes(*(options[name] for name in ("prompt_tokens", "max_tokens", "prompt_cap", "answer_cap")))
+    return read_trace(Path(path), speed=options["speed"], seconds=seconds, sizes=sizes)
 
 
 def workloads_of(options: Mapping[str, Any]) -> tuple[Workload, ...]:

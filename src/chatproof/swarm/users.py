@@ -32,6 +32,7 @@ class StreamUser(User):  # type: ignore[misc]
     scenario: ClassVar[str] = ""  # the name in reports; else the class's
     soak: ClassVar[bool] = False  # figures are looked at for drift
     search: ClassVar[bool] = False  # the highest rate that meets the SLO is searched for
+    plays_traces: ClassVar[bool] = False  # `--trace` stands for the rates of an open loop
     _channel: Channel | None = None
 
     @classmethod

@@ -21,15 +21,16 @@ from chatproof.swarm.arrivals import expected
 from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, STOP_FILE, Conductor
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.member import Member
-from chatproof.swarm.plan import OPTIONS
+from chatproof.swarm.plan import OPTIONS, trace_of
 from chatproof.swarm.search import search
+from chatproof.swarm.trace import Trace
 from chatproof.swarm.web import add_page
 from chatproof.swarm.worker_side import LOCAL, WorkerSide
 from chatproof.target import TargetError, read_contract
 from chatproof.verdict import Exit
 
 DEFAULT_SECONDS = 30.0  # of an open loop without --run-time
-_HIDDEN = frozenset({"yes", "report", "target", "stop_file"})  # not for the web form
+_HIDDEN = frozenset({"yes", "report", "target", "stop_file", "trace"})  # not for the web form
 
 
 class Wiring:
@@ -42,6 +43,7 @@ class Wiring:
         self.worker = WorkerSide(environment, lambda: self.options)
         self.conductor: Conductor | None = None
         self.reference: aim.Embedded | None = None
+        self.trace: Trace | None = None  # as it was read and confirmed
         self.seconds: float | None = None
         self._conducting: gevent.Greenlet | None = None
 
@@ -85,7 +87,10 @@ class Wiring:
         self.environment.host = None if is_reference else target.base_url
         model = aim.model_of(target, given["model"])
         workloads = tuple(self.user_class.workloads(given))
-        legs = self.user_class.legs(given, seconds or DEFAULT_SECONDS)
+        if given["trace"] and not self.user_class.plays_traces:
+            raise aim.UsageError("--trace is for the scenario arrivals: leave it out, or run that one")
+        self.trace = trace_of(given, seconds)
+        legs = () if self.trace else self.user_class.legs(given, seconds or DEFAULT_SECONDS)
         terms = aim.slo_of(target, tuple(given["slo"] or ()))
         if self.user_class.search and not terms:
             if not is_reference:
@@ -94,7 +99,11 @@ class Wiring:
                 )
             terms = aim.slo_of(target, ("ttft_p95<100ms",))
         aim.measurable(terms, workloads)
-        cost = aim.estimate(target, model, workloads, round(expected(legs)) if legs else None)
+        if self.trace:
+            progress.say(self.trace.said)
+            cost = aim.estimate_of_trace(target, model, self.trace)
+        else:
+            cost = aim.estimate(target, model, workloads, round(expected(legs)) if legs else None)
         users = self.environment.parsed_options.num_users or 1
         aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
         Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
@@ -164,7 +173,8 @@ class Wiring:
         assert conductor is not None
         line = progress.Line()
         seconds = self.seconds
-        legs = self.user_class.legs(conductor.options, seconds or DEFAULT_SECONDS)
+        trace = self.trace
+        legs = () if trace else self.user_class.legs(conductor.options, seconds or DEFAULT_SECONDS)
 
         def pause(until_ns: int | None) -> str | None:
             """Waits a little and shows the figures; the reason to end the run, where there is one."""
@@ -184,6 +194,12 @@ class Wiring:
                 conductor.fly(legs)
                 seconds = sum(leg.seconds for leg in legs) + 0.1
                 lasted = seconds - 0.1
+            elif trace:
+                lasted = trace.seconds
+                begun_s = (time.monotonic_ns() - conductor.epoch_ns) / 1e9
+                seconds = (
+                    begun_s + conductor.play(trace) + lasted + 0.1
+                )  # the last one is due at the very end
             until_ns = None if seconds is None else conductor.epoch_ns + int(seconds * 1e9)
             reason = _wait(pause, until_ns)
             lasted = lasted if reason == "the run's time was over" else None
@@ -312,6 +328,7 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
         argument_parser.default_args_dict()
         runner.register_message("chatproof-plan", wiring.worker.planned)
         runner.register_message("chatproof-legs", wiring.worker.flown)
+        runner.register_message("chatproof-trace", wiring.worker.played)
         runner.register_message("chatproof-stop", wiring.worker.stopped)
         runner.register_message("chatproof-ack", wiring.worker.acknowledged)
     environment.events.test_stopping.add_listener(wiring.stopping)

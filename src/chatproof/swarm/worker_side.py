@@ -19,6 +19,7 @@ from chatproof.swarm.journal import Batch, Outbox
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.member import Member
 from chatproof.swarm.plan import Plan
+from chatproof.swarm.trace import Arrival
 from chatproof.target import Target, TargetError, read_contract
 
 LOCAL = "local"  # the client id of a process that is master and worker in one
@@ -61,6 +62,12 @@ class WorkerSide:
             ahead_ns = msg.data["start_wall_ns"] - time.time_ns()
             seed = self.member.plan.seed * 1009 + msg.data["part"]
             self.member.fly(legs, seed, time.monotonic_ns() + ahead_ns)
+
+    def played(self, environment: Any, msg: Any, **_: Any) -> None:
+        """This worker's share of a trace came."""
+        if self.member is not None:
+            arrivals = [Arrival(*each) for each in msg.data["arrivals"]]
+            self.member.play(arrivals, time.monotonic_ns() + msg.data["start_wall_ns"] - time.time_ns())
 
     def stopped(self, environment: Any, msg: Any, **_: Any) -> None:
         """The master ends the run."""
