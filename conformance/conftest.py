@@ -252,7 +252,8 @@ def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> 
     spoken = item.stash.get(TALK, None)
     wrong = call.excinfo.value if call.excinfo else None
     if wrong is None:
-        return Seen(subjects=1, notes=tuple(spoken.notes) if spoken else ())
+        said = (tuple(spoken.notes), tuple(spoken.remarks)) if spoken else ((), ())
+        return Seen(subjects=1, notes=said[0], remarks=said[1])
     if isinstance(wrong, Untestable):
         return Seen(untestable=(str(wrong),))
     if isinstance(wrong, NotObserved | OverBudget):

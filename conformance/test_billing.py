@@ -34,13 +34,15 @@ def charged(answer: Answer) -> Printed:
 def test_charge_is_linear(talk: Talk, model: str) -> None:
     """Short and long answers to short and long prompts: one pair of prices per token explains every charge.
 
-    The nonce comes first in each prompt, so that none is read from a cache.
+    The control is the short answer to a short prompt. The nonce comes first in each prompt, so that none is read from
+    a cache.
     """
     answers = [talk.control()]
-    for filler in ("", FILLER):
-        for cap in (FEW, MANY):
-            prompt = f"{talk.nonce()}: ignore this code. {filler}Count from 1 to 40, with a space between the numbers."
-            answers.append(talk.chat(messages=[user(prompt)], max_tokens=cap))
+    for filler, cap in (("", MANY), (FILLER, FEW), (FILLER, MANY)):
+        prompt = (
+            f"{talk.nonce()}: ignore this code. {filler}Count from 1 to 40, with a space between the numbers."
+        )
+        answers.append(talk.chat(messages=[user(prompt)], max_tokens=cap))
     told_of = [
         (answer, call) for answer in answers if arrived(answer) and (call := call_of(answer)) is not None
     ]
@@ -108,16 +110,16 @@ def test_balance_falls_by_what_is_shown(talk: Talk, model: str) -> None:
 
 
 def fail(talk: Talk, attempt: str) -> list[Answer]:
-    """Calls that fail in different places; where one is served, its charge counts, and the rest is others' to judge."""
+    """Calls that fail in different places; where one is served, its charge counts, and the rest is others' to judge.
+
+    Those that name another model are the same calls whichever model is pinned: the first one's window has them.
+    """
     any_error = tuple(range(400, 600))
     down = talk.target.provoke.unavailable_model
-    failing: list[dict[str, Any]] = [
-        {"messages": []},
-        {"messages": [], **WITH_USAGE},
-        {"model": f"no-such-model-{talk.nonce()}"},
-    ]
-    if down:
-        failing += [{"model": down}, {"model": down, **WITH_USAGE}]
+    failing: list[dict[str, Any]] = [{"messages": []}, {"messages": [], **WITH_USAGE}]
+    if talk.model == talk.target.models[0].id:
+        failing += [{"model": f"no-such-model-{talk.nonce()}"}]
+        failing += [{"model": down}, {"model": down, **WITH_USAGE}] if down else []
     return [
         talk.chat(step=f"{attempt}-failed-{n}", expected=any_error, **request)
         for n, request in enumerate(failing, start=1)
@@ -130,13 +132,12 @@ def test_stream_without_usage_is_charged(talk: Talk, model: str) -> None:
     """Every completion is charged: a stream that nobody asked for usage moves the balance too."""
     prompt = f"{talk.nonce()}: ignore this code. Count from 1 to 40, with a space between the numbers."
     request: dict[str, Any] = {"messages": [user(prompt)], "max_tokens": MANY}
-    before = balance.still(talk, "before")
     charge = charged(talk.chat(step="sync", **request))
     if charge.value == 0:
         return  # nothing to charge for, or BIL-05's
+    before = balance.still(talk, "before")
     if charge.value < before.unit:
         raise NotObserved("the same request costs too little to be seen in the balance")
-    before = balance.still(talk, "between")
     stream = talk.chat(step="stream", stream=True, **request)
     if not arrived(stream) or not stream.text:
         raise NotObserved(f"no answer: {told(stream)}")

@@ -33,8 +33,9 @@ KINDS: Mapping[str, Ask] = {
 
 
 @pytest.mark.clause("RID-03")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("form", VALID)
+@pytest.mark.parametrize(
+    ("form", "kind"), [*(("longest", kind) for kind in KINDS), ("shortest", "sync"), ("shortest", "refused")]
+)
 def test_own_id_is_taken(talk: Talk, kind: str, form: str) -> None:
     """An id of 1 to 128 allowed characters is no reason to refuse; that it comes back is judged on every exchange."""
     answer = KINDS[kind](talk, ((REQUEST_ID, VALID[form]),))

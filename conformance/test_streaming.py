@@ -20,7 +20,7 @@ WITH_USAGE: Any = {"stream": True, "stream_options": {"include_usage": True}}
 
 def minimal_stream(talk: Talk, good: Callable[[Answer], bool]) -> Answer:
     """The first minimal stream that is good, else the third: three failures in a row are no accident."""
-    answers = [talk.chat(stream=True)]
+    answers = [talk.minimal(stream=True)]
     while not good(answers[-1]) and len(answers) < 3:
         answers.append(talk.chat(stream=True))
     return answers[-1]

@@ -68,6 +68,7 @@ class Talk:
         self.model = model
         self.asked: list[Answer] = []
         self.notes: list[str] = []  # what an OBSERVE clause saw
+        self.remarks: list[str] = []  # on what a pass rests, where that is less than was asked for
         self._seed = seed
         self._shared = shared
         self._steps = count(1)
@@ -192,15 +193,19 @@ class Talk:
         self.asked.append(answer)
         return answer
 
-    def control(self, *, stream: bool = False) -> Answer:
-        """The positive control: the minimal request answered 200; NotObserved where even that fails."""
+    def minimal(self, *, stream: bool = False) -> Answer:
+        """The answer to the minimal request, shared by all probes; asked for twice at most, until it is 200."""
         body: dict[str, Any] = {"stream": True} if stream else {}
 
         def ask(talk: Talk) -> Answer:
             answer = talk.chat(**body)
             return answer if answer.status == 200 else talk.chat(**body)
 
-        answer = self.shared("stream" if stream else "sync", ask)
+        return self.shared("stream" if stream else "sync", ask)
+
+    def control(self, *, stream: bool = False) -> Answer:
+        """The positive control: the minimal request answered 200; NotObserved where even that fails."""
+        answer = self.minimal(stream=stream)
         if answer.status != 200:
             raise NotObserved(f"the positive control was not answered 200: {told(answer)}")
         return answer
@@ -241,8 +246,8 @@ class Talk:
         """The answer to a request that must be refused, beside its positive control.
 
         `statuses` default to those of `invalid_request`. A code that the public table does not know is ERR-03's
-        to judge, and a body without envelope ERR-01's: the status alone then decides here, unless the clause
-        demands the very code (`coded`), or also what `retryable` says.
+        to judge, and a body without envelope ERR-01's: the status alone then decides here, unless the clause's own
+        sentence names the very code (`coded`), or also what `retryable` says.
         """
         wanted = tuple(statuses or self.settings.invalid_request_status)
         answer = ask()

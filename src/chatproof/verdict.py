@@ -118,6 +118,7 @@ class Seen:
     untestable: tuple[str, ...] = ()  # which line of the target file would provide what is missing
     broken: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what was seen and is not judged: of OBSERVE, or as a setting says
+    remarks: tuple[str, ...] = ()  # on what a pass rests, where that is less than was asked for
 
     def __add__(self, other: Seen) -> Seen:
         return Seen(
@@ -127,6 +128,7 @@ class Seen:
             untestable=self.untestable + other.untestable,
             broken=self.broken + other.broken,
             notes=self.notes + other.notes,
+            remarks=self.remarks + other.remarks,
         )
 
 
@@ -227,7 +229,7 @@ def _outcome(
         return (Outcome.WAIVED, waiver.reason) if waiver else (Outcome.UNTESTABLE, missing)
     if seen.unjudged or not seen.subjects:
         return Outcome.NOT_OBSERVED, "; ".join(dict.fromkeys(seen.unjudged)) or "nothing to judge came by"
-    return Outcome.PASS, ""
+    return Outcome.PASS, "; ".join(dict.fromkeys(seen.remarks))
 
 
 def _stale(

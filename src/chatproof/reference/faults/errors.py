@@ -174,7 +174,7 @@ _CODES = (
     Fault(
         "code-is-status",
         "The code of a body that is not an object is its status as a string, and the type is null.",
-        fails("ERR-03", "REQ-12"),
+        fails("ERR-03"),
         (put(ENVELOPE, "/error/code", "400", rule("body_not_object")),),
     ),
     Fault(

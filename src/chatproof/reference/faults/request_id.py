@@ -89,7 +89,7 @@ def _of_body(call: Call, made: str) -> str:
 
 
 def _of_few(call: Call, made: str) -> str:
-    return f"req_{call.number % 251}"
+    return f"req_{call.number % 151}"
 
 
 def _of_neighbour(call: Call, made: str) -> str:
@@ -112,7 +112,7 @@ _REPEATED = (
     ),
     Fault(
         "request-id-wraps",
-        "Request ids count up to 250 and start again.",
+        "Request ids count up to 150 and start again.",
         fails("RID-02"),
         (Change(REQUEST_ID, _of_few, _GENERATED),),
     ),

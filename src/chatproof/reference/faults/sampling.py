@@ -154,6 +154,24 @@ _EXCLUSIVE = (
         (accept("sampling_both", when=asks_for(temperature=0)),),
     ),
     Fault(
+        "temperature-default-is-absent",
+        "A temperature of 1, OpenAI's default, counts as absent beside top_p.",
+        fails("SMP-07"),
+        (accept("sampling_both", when=asks_for(temperature=1)),),
+    ),
+    Fault(
+        "top-p-zero-is-absent",
+        "A top_p of 0 counts as absent beside temperature.",
+        fails("SMP-07"),
+        (accept("sampling_both", when=asks_for(top_p=0)),),
+    ),
+    Fault(
+        "top-p-default-is-absent",
+        "A top_p of 1, OpenAI's default, counts as absent beside temperature.",
+        fails("SMP-07"),
+        (accept("sampling_both", when=asks_for(top_p=1)),),
+    ),
+    Fault(
         "null-top-p-counts",
         "top_p:null counts as present beside temperature.",
         fails("SMP-07"),
