@@ -129,6 +129,16 @@ class Parser:
             self._lines(rest, events)
         return events
 
+    @property
+    def between(self) -> bool:
+        """Whether the next byte begins a block."""
+        return self._between and not self._after_cr
+
+    def skip(self, size: int, at_ns: int) -> None:
+        """Takes bytes that the caller has read as whole events himself, from the start of a block on."""
+        self._size += size
+        self._start, self._at_ns = self._size, at_ns
+
     def close(self) -> list[Event]:
         """Takes the end of the input; returns the unterminated last event, if it has data.
 

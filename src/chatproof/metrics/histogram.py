@@ -37,6 +37,18 @@ class Histogram:
         bucket = int(log(ns) * _PER_BUCKET) if ns > 0 else ZERO
         self.counts[bucket] = self.counts.get(bucket, 0) + 1
 
+    def add_between(self, start_ns: int, instants: Iterable[int]) -> int:
+        """Count the durations from each instant to the next that is later, and say how many these were."""
+        counts = self.counts
+        added = 0
+        for at_ns in instants:
+            if at_ns > start_ns:
+                bucket = int(log(at_ns - start_ns) * _PER_BUCKET)
+                counts[bucket] = counts.get(bucket, 0) + 1
+                added += 1
+            start_ns = at_ns
+        return added
+
     def merge(self, other: Histogram) -> None:
         """Add the counts of another histogram to this one."""
         counts = self.counts

@@ -1,14 +1,14 @@
 """One stream, folded as it comes into a ladder of instants, gaps and counts. Keeps no clock and judges no clause.
 
 Until the first content each read is looked at once it is there, for that instant must be right. After it, reads are
-only noted with their instants and folded eight kilobytes at a time. Every event's JSON is decoded, into a typed
-chunk.
+only noted with their instants and folded some kilobytes at a time. Every event is decoded into a typed chunk, except
+that of running chunks alike but for their text only the text is (`template`).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chatproof import sse
@@ -17,12 +17,14 @@ from chatproof.metrics import Histogram
 from chatproof.metrics.histogram import ZERO
 from chatproof.record import Read, Transfer
 from chatproof.swarm.chunk import UNFIT, Chunk, Delta, decode, lenient
+from chatproof.swarm.template import Template
 
 FOLD_AT = 2048
 EVENT_CAP = 1 << 20  # a body that goes on for longer without completing an event is not read any further
 TEXT_CAP = 1 << 16  # of the answer's text, kept to look for foreign nonces
 TAIL_CAP = 4096  # of what follows [DONE], which should be nothing
 INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
+TEMPLATES = 8  # tried on a stream whose running chunks are not alike; each costs as much as two events
 MARKS_CAP = 32  # events that are more than running text; an ordinary stream has four or five
 
 
@@ -40,6 +42,8 @@ class StreamFold:
         "_pending_size",
         "_size",
         "_tail",
+        "_template",
+        "_templates",
         "_text_size",
         "_texts",
         "_unfinished",
@@ -78,6 +82,8 @@ class StreamFold:
         self._unfinished = 0  # bytes since the last completed event
         self._keep_bytes = keep_bytes
         self._leave_after = leave_after
+        self._template: Template | None = None
+        self._templates = 0
         self._zero_gaps = 0
         self._texts: list[str] = []
         self._text_size = 0
@@ -177,16 +183,67 @@ class StreamFold:
         self.kept.append(Read(at_ns, block))
 
     def _fold_pending(self) -> Transfer | None:
-        pending, self._pending, self._pending_size = self._pending, [], 0
+        pending, self._pending = self._pending, []
+        size, self._pending_size = self._pending_size, 0
         if len(self._texts) > 1:
             self._texts = ["".join(self._texts)]  # one string is a tenth of a list of tokens
+        template = self._template
+        if (
+            pending
+            and template is not None
+            and self._parser.between
+            and self._run_all(template, pending, size)
+        ):
+            return None
         for at_ns, block in pending:
             stop = self._fold(at_ns, block)
             if stop is not None:
                 return stop
         return None
 
+    def _run_all(self, template: Template, pending: list[tuple[int, bytes]], size: int) -> bool:
+        """Takes reads of whole running chunks, if they are nothing else."""
+        blocks = [block for _, block in pending]
+        text, count = template.each(blocks), len(blocks)
+        if text is None:
+            if not all(block.startswith(template.before) for block in blocks):
+                return False
+            count, text, end = template.run(b"".join(blocks), 0)
+            if end < size:
+                return False
+        self._running(count, text, size, [at_ns for at_ns, _ in pending])
+        return True
+
+    def _running(self, count: int, text: str, size: int, instants: Sequence[int]) -> None:
+        """Takes so many running chunks, so many bytes, of reads at these instants."""
+        self._parser.skip(size, instants[-1])
+        self._size += size
+        self._unfinished = 0
+        self.events += count
+        self._content(count, text, instants)
+
     def _fold(self, at_ns: int, block: bytes) -> Transfer | None:
+        start, size = 0, len(block)
+        while start < size:
+            if self._template is not None and self._parser.between:
+                count, text, end = self._template.run(block, start)
+                if count:
+                    self._running(count, text, end - start, (at_ns,))
+                    start = end
+                    continue
+            end = size
+            if self._template is not None or (self._templates < TEMPLATES and not self.dones):
+                found = block.find(b"\n\n", start)
+                end = size if found < 0 else found + 2
+            stop = self._parse(at_ns, block[start:end])
+            if stop is not None:
+                return stop
+            start = end
+        if self._leave_after is not None and self.content_events >= self._leave_after:
+            return Transfer.LEFT
+        return None
+
+    def _parse(self, at_ns: int, block: bytes) -> Transfer | None:
         events = self._parser.feed(block, at_ns)
         self._size += len(block)
         if self._done_end is not None:
@@ -197,8 +254,6 @@ class StreamFold:
             if self._done_end is None and self.dones:
                 self._done_end = next(event.end for event in events if event.data.strip() == DONE)
                 self._after_done(at_ns, block[len(block) - (self._size - self._done_end) :])
-            if self._leave_after is not None and self.content_events >= self._leave_after:
-                return Transfer.LEFT
         else:
             self._unfinished += len(block)
             if self._unfinished > EVENT_CAP:
@@ -234,20 +289,30 @@ class StreamFold:
                     plain = False
                     self._finish(at_ns)
             if content:
-                self._content(content, at_ns)
+                self._content(1, content, (at_ns,))
             if chunk.usage is not None or chunk.error is not None:
                 plain = False
                 self._account(chunk, event)
             if not (plain and content):
-                if chunk.error is None:
-                    self.envelope = envelope
+                if chunk.error is None and envelope != self.envelope:
+                    self.envelope, self._template = envelope, None
                 self._mark(event)
+            elif self._template is None or not self._template.fits(event.data):
+                self._learn(event, chunk)
+
+    def _learn(self, event: sse.Event, chunk: Chunk) -> None:
+        if self._templates < TEMPLATES and not self.dones:
+            self._templates += 1
+            self._template = Template.of(event, chunk)
+        else:
+            self._template = None
 
     def _odd(self, event: sse.Event) -> Chunk | None:
         """An event that is no typed chunk: `[DONE]`, a chunk of other types, or no JSON object at all."""
         if event.data.strip() == DONE:
             self.dones += 1
             self.dones_terminated += event.terminated
+            self._template = None
             if self.done_ns is None:
                 self.done_ns = event.at_ns
             self._mark(event)
@@ -272,19 +337,19 @@ class StreamFold:
         else:
             self.marks_whole = False
 
-    def _content(self, content: str, at_ns: int) -> None:
-        self.content_events += 1
+    def _content(self, count: int, text: str, instants: Sequence[int]) -> None:
+        """Takes content events, so many in all, of reads at these instants."""
+        self.content_events += count
         last = self.last_content_ns
         if last is None:
-            self.first_content_ns = at_ns
-        elif at_ns > last:
-            self.gaps.add(at_ns - last)
-        else:
-            self._zero_gaps += 1
-        self.last_content_ns = at_ns
+            self.first_content_ns = last = instants[0]
+            count -= 1
+            instants = instants[1:]
+        self._zero_gaps += count - self.gaps.add_between(last, instants)
+        self.last_content_ns = instants[-1] if instants else last
         if self._text_size < TEXT_CAP:
-            self._text_size += len(content)
-            self._texts.append(content)
+            self._text_size += len(text)
+            self._texts.append(text)
 
     def _quiet(self, delta: Delta, at_ns: int) -> None:
         """A delta without content: a role, reasoning, a refusal, a tool call or nothing."""
@@ -296,6 +361,7 @@ class StreamFold:
 
     def _finish(self, at_ns: int) -> None:
         self.finishes += 1
+        self._template = None  # no event after the finish is plain
         if self.finish_ns is None:
             self.finish_ns = at_ns
 
