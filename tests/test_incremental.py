@@ -12,7 +12,7 @@ from chatproof.answer import Answer
 from chatproof.incremental import Arrival, Pace, arrivals, bursts, described, first_text_ns, moments, pace
 from chatproof.record import Read
 from chatproof.target import Incremental, Settings
-from chatproof.target_keys import Share
+from chatproof.target.keys import Share
 from tests.exchanges import CHUNKS, changed, frames, stream_answer
 
 MS = 1_000_000

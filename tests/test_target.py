@@ -30,7 +30,7 @@ from chatproof.target import (
     read_contract,
     starter_text,
 )
-from chatproof.target_keys import PREREQUISITES, TABLES, keys_of
+from chatproof.target.keys import PREREQUISITES, TABLES, keys_of
 
 ENV = {
     "BEATRA_API_KEY": "sk-main-0000",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from chatproof.target import TargetError, folder, parse_target, read_contract
-from chatproof.target_keys import TABLES, keys_of
+from chatproof.target.keys import TABLES, keys_of
 
 ENV = {
     "BEATRA_API_KEY": "sk-main-0000",

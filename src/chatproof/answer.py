@@ -6,53 +6,30 @@ tuple), never a guess: the facts decide what that means.
 
 from __future__ import annotations
 
-import json
-import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from chatproof import sse
-from chatproof.record import Ending, Exchange, Transfer
+from chatproof.asked import CHAT_ROUTE, NONCE, Asked
+from chatproof.decode import Number, decode_json, decoded
+from chatproof.record import Ending, Transfer
 
-CHAT_ROUTE = "/chat/completions"
-NONCE = re.compile(r"nx[0-9a-v]{13}")
+__all__ = [
+    "CHAT_ROUTE",
+    "DONE",
+    "NONCE",
+    "SUBSTANCE",
+    "Answer",
+    "Chunk",
+    "Number",
+    "Piece",
+    "decode_json",
+]
+
 DONE = b"[DONE]"
-
-
-class Number(Decimal):
-    """A JSON number that is not an integer, with the text it was printed as: money is judged on its digits."""
-
-    text: str
-
-    def __new__(cls, text: str) -> Number:
-        """The number that JSON text spells."""
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def decode_json(data: bytes) -> Any:
-    """JSON text in UTF-8 as Python values, fractions as :class:`Number`; ValueError where it is not JSON (RFC 8259)."""
-    try:
-        return json.loads(data.decode("utf-8"), parse_float=Number, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _or_none(data: bytes) -> Any:
-    try:
-        return decode_json(data)
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,71 +81,11 @@ class Piece:
 SUBSTANCE = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
 
 
-class Answer:
-    """A view of one exchange; see the module's text."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+class Answer(Asked):
+    """A view of one exchange, of what was asked and of what came; see the module's text."""
 
     def __repr__(self) -> str:
         return f"<Answer {self.exchange.tag} {self.status} {self.exchange.transfer}>"
-
-    # --- what was asked -------------------------------------------------------------------------------------
-
-    @cached_property
-    def route(self) -> str:
-        """The path below the base URL's `/v1`, without query."""
-        path = urlsplit(self.exchange.request.url).path
-        return path.rpartition("/v1")[2] or "/"
-
-    @cached_property
-    def is_chat(self) -> bool:
-        """Whether this is a `POST` to the chat route."""
-        return self.exchange.request.method == "POST" and self.route == CHAT_ROUTE
-
-    @cached_property
-    def asked(self) -> Mapping[str, Any]:
-        """The members of the request's JSON object; empty where the body is none."""
-        found = _or_none(self.exchange.request.body) if self.exchange.request.body else None
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def asked_stream(self) -> bool:
-        """Whether the request said `stream: true`."""
-        return self.is_chat and self.asked.get("stream") is True
-
-    @property
-    def asked_usage(self) -> bool:
-        """Whether the request said `stream_options.include_usage: true`."""
-        options = self.asked.get("stream_options")
-        return isinstance(options, dict) and options.get("include_usage") is True
-
-    @property
-    def asked_choices(self) -> int:
-        """How many choices the request asked for."""
-        n = self.asked.get("n")
-        return n if type(n) is int else 1
-
-    @property
-    def asked_cap(self) -> int | None:
-        """The token cap the request named, if it is a whole number."""
-        caps = (self.asked.get("max_tokens"), self.asked.get("max_completion_tokens"))
-        return min((cap for cap in caps if type(cap) is int), default=None)
-
-    @cached_property
-    def nonces_sent(self) -> frozenset[str]:
-        """Nonces in the request's body."""
-        return frozenset(NONCE.findall(self.exchange.request.body.decode("utf-8", "replace")))
-
-    @property
-    def operation(self) -> str:
-        """What this exchange is an attempt of: the idempotency key under its credentials, else itself."""
-        key = self.exchange.request.header("Idempotency-Key")
-        if key is None:
-            return str(self.exchange.tag)
-        return f"{self.exchange.request.header('Authorization')} {key}"
-
-    # --- what came ------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> int | None:
@@ -216,7 +133,7 @@ class Answer:
     @cached_property
     def json(self) -> Any:
         """The body as JSON; `None` where it is not JSON (or is null)."""
-        return _or_none(self.body)
+        return decoded(self.body)
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
@@ -244,7 +161,7 @@ class Answer:
     @cached_property
     def chunks(self) -> tuple[Chunk, ...]:
         """Every data event but `[DONE]`, in order."""
-        return tuple(Chunk(e, _or_none(e.data)) for e in self.stream.events if e.data.strip() != DONE)
+        return tuple(Chunk(e, decoded(e.data)) for e in self.stream.events if e.data.strip() != DONE)
 
     @cached_property
     def dones(self) -> tuple[sse.Event, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
-from chatproof.target_keys import TargetError
+from chatproof.target.keys import TargetError
 
 
 def checked_base_url(written: str, at: str) -> str:

@@ -6,8 +6,8 @@ import json
 from datetime import date, timedelta
 from typing import Final
 
-from chatproof.target_address import checked_base_url
-from chatproof.target_keys import PREREQUISITES
+from chatproof.target.address import checked_base_url
+from chatproof.target.keys import PREREQUISITES
 
 WAIVED_FOR: Final = timedelta(days=90)  # long enough to arrange a key, short enough to be asked again
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from chatproof.contract import Contract
-from chatproof.target_keys import (
+from chatproof.target.keys import (
     TABLES,
     Balance,
     Deviation,
