@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from chatproof.cli import load_overhead
 from chatproof.cli.deployment import EXIT_CODES, Stop
+from chatproof.cli.load_overhead import Parsed
 from chatproof.swarm.aim import UsageError
 from chatproof.swarm.compare import compare_recorded
 from chatproof.swarm.launch import COMMAND_OPTIONS, compare_targets, run_load, scenarios
-from chatproof.swarm.plan import Option
+from chatproof.swarm.plan import Option, whole_seconds
 from chatproof.verdict import Exit
 
 
@@ -26,28 +28,14 @@ def command() -> None:
     """
 
 
-class _Value(click.ParamType[Any]):
-    """An option's value by its own parser."""
-
-    def __init__(self, option: Option) -> None:
-        self.name = "text" if option.parse is str else "number"
-        self._option = option
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The parsed value; a usage error says what is wrong."""
-        if not isinstance(value, str) or self._option.parse is None:
-            return value
-        try:
-            return self._option.parse(value)
-        except ValueError as wrong:
-            return self.fail(str(wrong), param, ctx)
-
-
 def _click(option: Option) -> click.Option:
     flag = f"--{option.name}"
     if option.parse is None:
         return click.Option([flag, option.dest], is_flag=True, help=option.help)
-    kind: click.ParamType[Any] = click.Choice(option.choices) if option.choices else _Value(option)
+    name = {str: "text", whole_seconds: "time"}.get(option.parse, "number")
+    kind: click.ParamType[Any] = (
+        click.Choice(option.choices) if option.choices else Parsed(name, option.parse)
+    )
     shown = bool(option.default) or option.default == 0
     return click.Option(
         [flag, option.dest],
@@ -82,13 +70,22 @@ for _found in scenarios():
     )
 
 
+command.add_command(load_overhead.command)
+
+
 @command.command("compare", epilog=EXIT_CODES)
 @click.argument("a")
 @click.argument("b")
 @click.option("--users", type=click.IntRange(1), default=10, show_default=True, help="Users of each run.")
-@click.option("--duration", default="10s", show_default=True, help="How long each run lasts; 12 are made.")
+@click.option(
+    "--duration",
+    type=Parsed("time", whole_seconds),
+    default="10s",
+    show_default=True,
+    help="How long each run lasts; 12 are made.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before load goes to another machine.")
-def compare(a: str, b: str, users: int, duration: str, yes: bool) -> None:
+def compare(a: str, b: str, users: int, duration: int, yes: bool) -> None:
     """Compare A and B: two report folders, or two live targets (target files or base URLs) measured in turns.
 
     Recorded runs are compared only where their fingerprints match. Exit 1: B is slower.

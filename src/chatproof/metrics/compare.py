@@ -62,6 +62,16 @@ class Comparison:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """Where some values lie: their mean, the ends of its 95 % interval, and the p-value of it being 0."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
 def compare_ratios(pairs: Sequence[tuple[float, float]], floor: float = FLOOR) -> Comparison:
     """The comparison of pairs of positive figures (of A, of B) that were measured side by side."""
     n = len(pairs)
@@ -69,14 +79,19 @@ def compare_ratios(pairs: Sequence[tuple[float, float]], floor: float = FLOOR) -
         return Comparison(Change.INCONCLUSIVE, n, reasons=(f"{n} pairs; {LEAST_PAIRS} are needed",))
     if any(a <= 0 or b <= 0 for a, b in pairs):
         return Comparison(Change.CANNOT_COMPARE, n, reasons=("a figure is not above 0",))
-    logs = [log(b / a) for a, b in pairs]
-    subsets = _subsets(logs)
-    total = sum(logs)
+    found = centre([log(b / a) for a, b in pairs])
+    ratio, low, high = exp(found.mean), exp(found.low), exp(found.high)
+    return Comparison(_change(ratio, low, high, floor), n, ratio, low, high, found.p)
+
+
+def centre(values: Sequence[float]) -> Centre:
+    """The centre that at least 6 independent values lie around evenly, by the sign-flip test."""
+    subsets = _subsets(values)
+    total = sum(values)
     p = sum(abs(2 * part - total) >= abs(total) - 1e-12 for part, _ in subsets) / len(subsets)
     means = sorted(part / size for part, size in subsets if size)
     skip = int(ALPHA / 2 * len(subsets))
-    ratio, low, high = exp(total / n), exp(means[skip - 1]), exp(means[-skip])
-    return Comparison(_change(ratio, low, high, floor), n, ratio, low, high, p)
+    return Centre(total / len(values), means[skip - 1], means[-skip], p)
 
 
 def compare_pairs(pairs: Sequence[Pair], metric: str, label: str, floor: float = FLOOR) -> Comparison:

@@ -131,7 +131,7 @@ class Ask:
 
 
 class Asker:
-    """Makes the requests of one process: same seed and number, same request."""
+    """Makes the requests of one process: same seed and number, same words; the nonce before them is the run's own."""
 
     def __init__(self, endpoint: Endpoint, model: str, secret: Headers, extra: Headers, seed: int) -> None:
         self._endpoint = endpoint
@@ -150,7 +150,10 @@ class Asker:
     def ask(self, stream_id: str, workload: Workload) -> Ask:
         """The request of that id."""
         nonce = nonce_of(f"{self._seed}/{stream_id}")
-        body = body_of(self._model, workload, nonce, random.Random(nonce))
+        own = (
+            stream_id.partition("-")[2] or stream_id
+        )  # without the run: the same words in each run of a seed
+        body = body_of(self._model, workload, nonce, random.Random(f"words/{self._seed}/{own}"))
         head = f"{self._top}{self._standing}X-Request-Id: {stream_id}\r\nContent-Length: {len(body)}\r\n\r\n"
         headers = (*self._shown, ("X-Request-Id", stream_id))
         return Ask(stream_id, workload, nonce, headers, head.encode("latin-1") + body)

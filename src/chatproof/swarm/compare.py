@@ -1,35 +1,19 @@
-"""Is B slower than A: two recorded runs, or two live targets measured in turns. Judges with `metrics.compare`.
-
-Live targets are measured A B B A A B B A ...: whatever changes on the machine meanwhile touches both alike.
-"""
+"""Is B slower than A: two recorded runs, or two live targets measured in turns. Judges with `metrics.compare`."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from chatproof.metrics import StreamRow
 from chatproof.metrics.compare import LEAST_PAIRS, Change, Comparison, compare_pairs, compare_runs
 from chatproof.swarm.aim import UsageError
+from chatproof.swarm.recorded import read_run
+from chatproof.swarm.side_by_side import Measure, Say, in_turns
 from chatproof.verdict import Exit
 
 FIGURES: tuple[tuple[str, str], ...] = (("ttft", "p50"), ("ttft", "p90"), ("itl", "p50"), ("e2e", "p50"))
-Measure = Callable[[Mapping[str, Any], Path], int]  # options and folder of one run -> exit code
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A run as its folder holds it."""
-
-    fingerprint: Mapping[str, str]
-    verdict: str
-    rows: tuple[StreamRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +22,13 @@ class Compared:
 
     figures: Mapping[str, Comparison]
     exit: Exit
+    why: str = ""  # nothing was compared
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The answers for a person."""
-        return tuple(_line(name, found) for name, found in self.figures.items())
-
-
-def read_run(folder: Path) -> Recorded:
-    """The run that a folder holds; UsageError where it holds none."""
-    try:
-        report = json.loads((folder / "report.json").read_bytes())
-        lines = (folder / "samples.jsonl").read_bytes().splitlines()
-    except (OSError, ValueError):
-        raise UsageError(
-            f"{folder}: no load run is recorded here: give the folder that --report named"
-        ) from None
-    if not report.get("load"):
-        raise UsageError(f"{folder}: its report has no load section")
-    rows = tuple(msgspec.json.decode(line, type=StreamRow) for line in lines)
-    return Recorded(report["run"].get("fingerprint", {}), report["verdict"], rows)
+        said = (f"nothing was compared: {self.why}",) if self.why else ()
+        return (*said, *(_line(name, found) for name, found in self.figures.items()))
 
 
 def compare_recorded(a: Path, b: Path) -> Compared:
@@ -83,28 +54,18 @@ def compare_live(
     measure: Measure,
     *,
     pairs: int = LEAST_PAIRS,
-    say: Callable[[str], object] = lambda text: None,
+    say: Say = lambda text: None,
 ) -> Compared:
     """Two live targets, given as the options of a run each, measured in turns by `measure`.
 
     A run that ends INVALID makes the whole comparison invalid; one without an answer makes it inconclusive.
     """
-    if pairs < LEAST_PAIRS:
-        raise UsageError(f"{pairs} pairs tell nothing: {LEAST_PAIRS} are the least")
-    found: list[tuple[Sequence[StreamRow], Sequence[StreamRow]]] = []
-    for number in range(pairs):
-        rows: dict[str, Sequence[StreamRow]] = {}
-        for side in "AB" if number % 2 == 0 else "BA":
-            with tempfile.TemporaryDirectory(prefix="chatproof-") as folder:
-                code = measure(a if side == "A" else b, Path(folder))
-                if code == Exit.INVALID:
-                    return Compared({}, Exit.INVALID)
-                if code == Exit.USAGE:
-                    return Compared({}, Exit.USAGE)
-                rows[side] = read_run(Path(folder)).rows
-            say(f"pair {number + 1} of {pairs}, {side}: {len(rows[side])} requests")
-        found.append((rows["A"], rows["B"]))
-    return _together({f"{metric} {label}": compare_pairs(found, metric, label) for metric, label in FIGURES})
+    turns = in_turns(a, b, measure, pairs=pairs, say=say)
+    if turns.exit is not Exit.CONFORMS:
+        return Compared({}, turns.exit, turns.why)
+    return _together(
+        {f"{metric} {label}": compare_pairs(turns.pairs, metric, label) for metric, label in FIGURES}
+    )
 
 
 def _together(figures: Mapping[str, Comparison]) -> Compared:

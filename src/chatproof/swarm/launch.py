@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
+from chatproof.metrics.compare import LEAST_PAIRS
 from chatproof.swarm.aim import UsageError
 from chatproof.swarm.compare import Compared, compare_live
-from chatproof.swarm.plan import OPTIONS, Option, at_least_one
+from chatproof.swarm.plan import OPTIONS, Option, at_least_one, whole_seconds
+from chatproof.swarm.recorded import read_run
+from chatproof.swarm.side_by_side import Measure, Side, Turns, Unmeasured, confirm, in_turns, named_by
 from chatproof.target import folder
+from chatproof.verdict import Exit
 
 DURATION = "30s"
 RUN_OPTIONS: tuple[Option, ...] = (
     Option("base-url", str, None, "the target's base URL, ending in /v1; --target FILE does too"),
     Option("users", at_least_one, 10, "users of a closed loop, of all workers together"),
-    Option("duration", str, None, "how long, such as 5m or 8h; else 30s, and a --trace to its end"),
+    Option("duration", whole_seconds, None, "how long, such as 5m or 8h; else 30s, and a --trace to its end"),
     Option("processes", at_least_one, None, "worker processes on this machine"),
     Option("web", None, False, "locust's web UI on port 8089 instead of a headless run"),
 )
@@ -46,7 +52,10 @@ def scenarios() -> tuple[Scenario, ...]:
 
 def run_load(name: str, options: Mapping[str, Any]) -> int:
     """Runs the scenario of that name with options by their `dest`; the exit code. UsageError where there is none."""
-    process = subprocess.Popen(command(name, options))
+    return _ended(subprocess.Popen(command(name, options)))
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
     while True:
         try:
             return process.wait()
@@ -54,14 +63,63 @@ def run_load(name: str, options: Mapping[str, Any]) -> int:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def named(target: str) -> Mapping[str, str]:
+    """The option that names a target: a file's, or a base URL's."""
+    return {"base_url" if "://" in target else "target": target}
+
+
 def compare_targets(a: str, b: str, options: Mapping[str, Any], say: Callable[[str], object]) -> Compared:
     """Two live targets, each a target file or a base URL, measured in turns with the same options."""
+    first, second = ({**options, **named(name)} for name in (a, b))
+    sides = [Side.of(each, os.environ) for each in (first, second)]
+    confirm(sides, "steady", LEAST_PAIRS, yes=options.get("yes", False))
+    return compare_live(first, second, _measure("steady", sides), say=say)
 
-    def measure(of: Mapping[str, Any], into: Path) -> int:
-        return run_load("steady", {**of, "report": str(into)})
 
-    first, second = ({**options, ("base_url" if "://" in name else "target"): name} for name in (a, b))
-    return compare_live(first, second, measure, say=say)
+def measure_overhead(
+    gateway: Mapping[str, Any],
+    upstream: Mapping[str, Any],
+    *,
+    pairs: int,
+    yes: bool,
+    say: Callable[[str], object],
+) -> Turns:
+    """A gateway and its upstream, measured in turns: the same words at the same constant rate on both."""
+    sides = [Side.of(each, os.environ) for each in (gateway, upstream)]
+    confirm(sides, "arrivals", pairs, yes=yes)
+    names = "gateway", "upstream"
+    run = _measure("arrivals", sides)
+    return in_turns(gateway, upstream, run, pairs=pairs, names=names, say=say, again=pairs // 2)
+
+
+def _measure(scenario: str, sides: Sequence[Side]) -> Measure:
+    """Makes one run of the side that its options name, without a word unless it cannot be used."""
+    by_target = {side.named: side for side in sides}
+
+    def measure(options: Mapping[str, Any], into: Path) -> int:
+        side = by_target[named_by(options)]
+        refusal = side.refusal()
+        if refusal is not None:
+            raise Unmeasured(Exit.INCONCLUSIVE, refusal)
+        code, said = run_quietly(scenario, {**options, "yes": True, "report": str(into)})
+        if code in (Exit.INVALID, Exit.USAGE):
+            raise Unmeasured(Exit(code), said)
+        try:
+            side.book(read_run(into).rows)
+        except UsageError:
+            raise Unmeasured(Exit.INCONCLUSIVE, f"the run left no report: {said}") from None
+        return code
+
+    return measure
+
+
+def run_quietly(name: str, options: Mapping[str, Any]) -> tuple[int, str]:
+    """Runs the scenario; its exit code and the last line that it said."""
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        code = _ended(subprocess.Popen(command(name, options), stdout=said, stderr=said))
+        said.seek(0)
+        lines = [line.strip() for line in said if line.strip()]
+    return code, lines[-1] if lines else ""
 
 
 def command(name: str, options: Mapping[str, Any]) -> list[str]:
@@ -72,13 +130,20 @@ def command(name: str, options: Mapping[str, Any]) -> list[str]:
     words = [sys.executable, "-m", "locust", "-f", str(folder("load") / f"{name}.py"), "--skip-log-setup"]
     if not options.get("web"):
         words.append("--headless")
-    given = {**options, "duration": options.get("duration") or (None if options.get("trace") else DURATION)}
+    given = {**options, "duration": _run_time(options)}
     for dest, flag in _LOCUST.items():
         if given.get(dest) is not None:
             words += [flag, str(given[dest])]
     for option in OPTIONS:
         words += _words(option, options.get(option.dest))
     return words
+
+
+def _run_time(options: Mapping[str, Any]) -> str | None:
+    """Locust's --run-time; None where a trace ends the run."""
+    if not options.get("duration"):
+        return None if options.get("trace") else DURATION
+    return f"{whole_seconds(str(options['duration']))}s"
 
 
 def _words(option: Option, value: Any) -> Sequence[str]:

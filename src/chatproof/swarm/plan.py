@@ -5,6 +5,7 @@ Knows no locust: the same table makes the options of `locust -f load/X.py` and o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,15 @@ def at_least_one(text: str) -> int:
     if value < 1:
         raise ValueError(f"{text} is not at least 1")
     return value
+
+
+def whole_seconds(text: str) -> int:
+    """Whole seconds above 0 of a text such as 90, 30s, 5m, 8h or 1h30m."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip())
+    hours, minutes, rest = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not hours * 3600 + minutes * 60 + rest:
+        raise ValueError(f"{text!r} is no time of a second or more: write it like 90s, 5m or 1h30m")
+    return hours * 3600 + minutes * 60 + rest
 
 
 def fraction(text: str) -> float:
