@@ -50,7 +50,6 @@ def main() -> None:
                     first = time.monotonic_ns()
             outcome.add(name, first, events, done)
 
-    outcome.started()
     gevent.joinall([gevent.spawn(user, number) for number in range(load.users)])
     outcome.print()
 

@@ -43,7 +43,6 @@ def main() -> None:
                             json.loads(event.data)
                 outcome.add(name, first, events, done)
 
-    outcome.started()
     gevent.joinall([gevent.spawn(user, number) for number in range(load.users)])
     outcome.print()
 

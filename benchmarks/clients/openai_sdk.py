@@ -30,7 +30,6 @@ async def run() -> None:
                         first = time.monotonic_ns()
             outcome.add(name, first, events + 1, finished)  # [DONE] is taken by the SDK
 
-    outcome.started()
     await asyncio.gather(*(user(number) for number in range(load.users)))
     outcome.print()
 

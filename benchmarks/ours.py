@@ -1,0 +1,161 @@
+"""The clients that run in this environment: the C reader, the engine, all of `chatproof`, what one writes by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import CLIENT_CORE, pin, stolen_s
+from benchmarks.row import Row, Told, Work, better, row_of
+from benchmarks.source import Binaries, Log, log_of, serving
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_S = 180
+WHOLE = "chatproof (locust, facts, report)"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client by its name in the table, how to start it, and the most users it is asked to serve."""
+
+    name: str
+    words: Callable[[Binaries], Sequence[str]]
+    most: int = 1000
+    least: int = 0
+    only_paced: bool = False
+
+    def takes(self, work: Work) -> bool:
+        """Whether this load would show something else than a collapse seen before."""
+        if work.saturating:
+            return not self.only_paced
+        return self.least <= work.users <= self.most
+
+
+def _script(name: str, *options: str) -> Callable[[Binaries], Sequence[str]]:
+    return lambda _: (sys.executable, "-m", f"benchmarks.clients.{name}", *options)
+
+
+CLIENTS = (
+    Client("C reader (parses nothing)", lambda binaries: (str(binaries.reader),)),
+    Client("engine", _script("engine")),
+    Client("engine, events only stamped", _script("engine", "--stamps")),
+    Client("engine, user clock", _script("engine", "--user-clock"), least=1000, only_paced=True),
+    Client("httpx_sse_client", _script("httpx_sse_client"), most=400),
+    Client("fast_http_user", _script("fast_http_user"), most=400),
+    Client("openai_sdk", _script("openai_sdk"), most=50),
+)
+
+
+def measured(
+    name: str, work: Work, binaries: Binaries, once: Callable[[str], tuple[Told, Log] | None]
+) -> Row:
+    """The best of a client's tries; `once` is told the server's root and gives None where the client failed."""
+    row: Row | None = None
+    for _ in range(work.tries):
+        stolen = stolen_s()
+        with serving(binaries) as root:
+            found = once(root)
+        if found is None:
+            continue
+        row = better(row, row_of(name, work, *found))
+        if stolen_s() - stolen > 0.05:
+            print(f"{name}, {work.name}: the host took {stolen_s() - stolen:.2f} s", file=sys.stderr)
+        if row.decided:
+            break
+    if row is None:
+        sys.exit(f"{name} never got through {work.name}")
+    return row
+
+
+def client(client: Client, work: Work, binaries: Binaries) -> Row:
+    """One client of `CLIENTS` on one kind of load."""
+
+    def once(root: str) -> tuple[Told, Log] | None:
+        launched = time.monotonic_ns()
+        words = [*pin(CLIENT_CORE), *client.words(binaries), f"{root}{work.path}/v1"]
+        done = subprocess.run(
+            [*words, str(work.users), str(work.seconds)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
+            cwd=ROOT,
+            timeout=MOST_S,
+        )
+        if done.returncode:
+            print(f"{client.name} on {work.name} failed:\n{done.stderr[-500:]}", file=sys.stderr)
+            return None
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        told = Told(
+            found["ended_ns"], found["firsts"], found["streams"], found["complete"], found["rss_mb"], launched
+        )
+        return told, log_of(root)
+
+    return measured(client.name, work, binaries, once)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of all of `chatproof` left: its report, its rows, when it was launched."""
+
+    load: Mapping[str, Any]
+    verdict: str
+    rows: Sequence[Mapping[str, Any]]
+    launched_ns: int
+
+    @property
+    def told(self) -> Told:
+        """The run as a client tells it."""
+        epoch = self.load["epoch_monotonic_ns"]
+        return Told(
+            ended_ns=epoch + max(row.get("ended_ns", 0) for row in self.rows),
+            firsts={
+                row["stream_id"]: epoch + row["first_content_ns"]
+                for row in self.rows
+                if "first_content_ns" in row
+            },
+            streams=len(self.rows),
+            complete=self.load["streams"]["complete"],
+            rss_mb=sum(worker["rss_mb"]["last"] for worker in self.load["health"]["workers"]),
+            launched_ns=self.launched_ns,
+        )
+
+
+def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1) -> Run:
+    """One run as a user makes it: plain locust with `load/steady.py`, facts judged, report written."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["-m", "locust", "-f", str(ROOT / "load/steady.py"), "--headless", "--skip-log-setup"]
+        rate = max(1, work.users // 2) if work.users < 200 else work.users // 3
+        load = ["-u", str(work.users), "-r", str(rate), "-t", f"{work.seconds:g}s"]
+        several = ["--processes", str(workers)] if workers > 1 else []
+        aim = ["--host", f"{root}{work.path}/v1", "--report", folder]
+        launched = time.monotonic_ns()
+        done = subprocess.run(
+            [*pin(cores, processes=workers), sys.executable, *words, *load, *several, *aim],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "BEATRA_API_KEY": "none"},
+            timeout=MOST_S,
+        )
+        try:
+            report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
+        except OSError:
+            sys.exit(f"locust left no report:\n{done.stderr[-2000:]}")
+        lines = (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    return Run(report["load"], report["verdict"], [json.loads(line) for line in lines], launched)
+
+
+def locust(work: Work, binaries: Binaries) -> Row:
+    """The whole product on one kind of load."""
+
+    def once(root: str) -> tuple[Told, Log]:
+        return steady(root, work).told, log_of(root)
+
+    return measured(WHOLE, work, binaries, once)
