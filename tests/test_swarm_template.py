@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproof.sse import Event
-from chatproof.swarm import chunk, stream
+from chatproof.swarm import chunk, ladder, stream
+from chatproof.swarm.ladder import Ladder
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.template import Template
 from tests.load_server import event, whole_stream
 
-PUBLIC = [name for name in StreamFold.__slots__ if not name.startswith("_")]
+SLOTS = (*Ladder.__slots__, *StreamFold.__slots__)
+PUBLIC = [name for name in SLOTS if not name.startswith("_")]
 RAW = (
     b'{"id":"c1","object":"chat.completion.chunk","created":1,"model":"m",'
     b'"choices":[{"index":0,"delta":{"content":"%b"}}]}'
@@ -90,7 +92,7 @@ def folded(body: bytes, cuts: Sequence[int], at_event_ends: bool) -> dict[str, A
     fold.close()
     fields = {name: getattr(fold, name) for name in PUBLIC}
     told = [(read.at_ns, byte) for read in fold.digest for byte in read.data]
-    return {**fields, "text": fold.text, "digest": told, "zero_gaps": fold.zero_gaps}
+    return {**fields, "text": fold.text, "digest": told}
 
 
 @given(PIECES, st.lists(st.integers(0, 5000), max_size=6), st.booleans())
@@ -125,7 +127,7 @@ def test_running_text_is_not_decoded(reads: str, monkeypatch: pytest.MonkeyPatch
         decoded.append(data)
         return chunk.decode(data)
 
-    monkeypatch.setattr(stream, "decode", decode)
+    monkeypatch.setattr(ladder, "decode", decode)
     events = whole_stream(*[" word", "\n", ' "é"', " x"] * 250).split(b"\n\n")[:-1]
     size = {"each": 1, "four": 4, "all": 5000}[reads]
     fold = StreamFold()
