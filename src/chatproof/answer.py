@@ -97,17 +97,17 @@ class Answer(Asked):
         """Whether the response arrived to its end."""
         return self.exchange.transfer is Transfer.WHOLE
 
-    @property
+    @cached_property
     def is_error(self) -> bool:
         """Whether the status is 4xx or 5xx."""
         return self.status is not None and self.status >= 400
 
-    @property
+    @cached_property
     def media_type(self) -> str:
         """The content type without parameters, lower case; empty where absent."""
         return (self.exchange.header("Content-Type") or "").partition(";")[0].strip().lower()
 
-    @property
+    @cached_property
     def request_id(self) -> str | None:
         """The `X-Request-Id` of the response."""
         return self.exchange.header("X-Request-Id")
@@ -140,7 +140,7 @@ class Answer(Asked):
         """The members of an unstreamed JSON object; empty otherwise."""
         return self.json if isinstance(self.json, dict) else {}
 
-    @property
+    @cached_property
     def is_stream(self) -> bool:
         """Whether a 200 answer to `stream: true` is an event stream, by its label or by the look of its bytes."""
         if not self.asked_stream or self.status != 200:
@@ -148,7 +148,7 @@ class Answer(Asked):
         looks = self.body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
         return self.media_type == "text/event-stream" or looks.startswith((b"data:", b":", b"event:"))
 
-    @property
+    @cached_property
     def is_sync(self) -> bool:
         """Whether this is a 200 answer to a chat request that asked for no stream, nor for anything like one."""
         return self.is_chat and self.status == 200 and not self.asked.get("stream")

@@ -38,7 +38,7 @@ class Asked:
         found = decoded(self.exchange.request.body) if self.exchange.request.body else None
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def asked_stream(self) -> bool:
         """Whether the request said `stream: true`."""
         return self.is_chat and self.asked.get("stream") is True

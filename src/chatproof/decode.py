@@ -23,10 +23,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+_decode = json.JSONDecoder(parse_float=Number, parse_constant=_no_constant).decode
+
+
 def decode_json(data: bytes) -> Any:
     """JSON text in UTF-8 as Python values, fractions as :class:`Number`; ValueError where it is not JSON (RFC 8259)."""
     try:
-        return json.loads(data.decode("utf-8"), parse_float=Number, parse_constant=_no_constant)
+        return _decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
