@@ -10,6 +10,9 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +26,18 @@ from tests.test_swarm_runs import KEY
 pytestmark = pytest.mark.alone  # it measures
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def web_ui(report: Path, *options: str, beside: tuple[Path, ...] = (), base: str = "") -> Iterator[str]:
     """Locust with its web UI and no run yet; the URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with embedded() as reference:
-        words = [sys.executable, "-m", "locust", "-f", str(folder("load") / "steady.py"), "--skip-log-setup"]
-        options = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", reference.base_url]
-        report = ["--report", str(tmp_path), "--max-tokens", "20"]
-        process = subprocess.Popen([*words, *options, *report], env=environment(KEY))
+        files = ",".join(map(str, (folder("load") / "steady.py", *beside)))
+        words = [sys.executable, "-m", "locust", "-f", files, "--skip-log-setup", "--report", str(report)]
+        where = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", reference.base_url]
+        process = subprocess.Popen([*words, *where, "--max-tokens", "20", *options], env=environment(KEY))
         try:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{port}{base}"
             for _ in range(100):
                 try:
                     urllib.request.urlopen(url, timeout=1).close()
@@ -45,6 +48,40 @@ def web(tmp_path: Path) -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web UI as it comes."""
+    with web_ui(tmp_path) as url:
+        yield url
+
+
+class Links(HTMLParser):
+    """The links of a page: where each leads and what it says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self._href: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A link begins."""
+        self._href = dict(attrs).get("href") if tag == "a" else None
+
+    def handle_data(self, data: str) -> None:
+        """What it says."""
+        if self._href is not None:
+            self.found.append((self._href, data))
+            self._href = None
+
+
+def text_of(url: str, opener: urllib.request.OpenerDirector | None = None) -> str:
+    """The page behind a URL."""
+    with (opener or urllib.request.build_opener()).open(url, timeout=5) as answer:
+        body: bytes = answer.read()
+        return body.decode()
 
 
 def got(url: str) -> Any:
@@ -99,3 +136,35 @@ def test_runs_by_hand_one_after_the_other(web: str, tmp_path: Path) -> None:
 
     assert again["run"]["id"] != report["run"]["id"]
     assert again["load"]["streams"]["complete"] == again["load"]["streams"]["total"] > 5
+
+
+@pytest.mark.parametrize("base", ["", "/behind/a/proxy"])
+def test_a_link_above_all_that_locust_shows_leads_to_the_page(tmp_path: Path, base: str) -> None:
+    """It stands in the document itself, before locust's tabs, and leads there under another base path too."""
+    with web_ui(tmp_path, *(("--web-base-path", base) if base else ()), base=base) as url:
+        start = text_of(f"{url}/")
+        ((href, said),) = Links(start).found
+        page = text_of(urllib.parse.urljoin(f"{url}/", href))
+        data = urllib.parse.urljoin(f"{url}/chatproof", "chatproof/data")
+
+        assert said.startswith("chatproof: time to first token")
+        assert start.index(said) < start.index('<div id="root">')
+        assert "<title>chatproof load</title>" in page
+        assert got(data) == {"state": "no run yet"}
+
+
+def test_the_page_is_behind_the_login(tmp_path: Path) -> None:
+    """With --web-login neither the page nor its figures are there for one who has not logged in."""
+    with web_ui(tmp_path, "--web-login", beside=(Path(__file__).parent / "web_login.py",)) as url:
+        outside = {
+            path: urllib.request.urlopen(f"{url}{path}", timeout=5).geturl()
+            for path in ("/chatproof", "/chatproof/data")
+        }
+        someone = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        someone.open(f"{url}/enter", b"", timeout=5).close()
+        page = text_of(f"{url}/chatproof", someone)
+        data = json.loads(text_of(f"{url}/chatproof/data", someone))
+
+    assert [urllib.parse.urlsplit(each).path for each in outside.values()] == ["/login", "/login"]
+    assert "<title>chatproof load</title>" in page
+    assert data == {"state": "no run yet"}
