@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ import gevent
 import msgspec
 
 from chatproof.contract import Contract
-from chatproof.metrics.terms import Term
+from chatproof.metrics import NotMeasured
+from chatproof.report import ReportError
 from chatproof.swarm import progress
 from chatproof.swarm.arrivals import Leg, expected, total_seconds
 from chatproof.swarm.ask import Workload
+from chatproof.swarm.briefing import Briefing
 from chatproof.swarm.journal import decode
 from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
@@ -29,12 +31,13 @@ from chatproof.swarm.plan import Plan
 from chatproof.swarm.summary import Ended, load_section, verdict
 from chatproof.swarm.trace import Trace, share
 from chatproof.swarm.transport import wall_offset
-from chatproof.target import Target
 from chatproof.verdict import Exit, Verdict
 
 LAST_REPORTS_S = 15.0  # how long the last reports may take beyond the drain
 INTERRUPTED_DRAIN_S = 0.3
+HASTY_REPORTS_S = 1.0  # ... where somebody waits, or a failure of ours may keep them from coming at all
 STOP_FILE = "the stop file was there"
+TIME_OVER = "the run's time was over"
 NS = 1_000_000_000
 LEAD_NS = NS // 10  # all workers have a schedule before it begins
 SENT_IN_NS = 5_000  # an arrival of a trace is packed, sent and unpacked in less
@@ -46,32 +49,15 @@ class Conductor:
     """What one master process knows of its runs; `start` begins one, `finish` ends it."""
 
     def __init__(
-        self,
-        *,
-        scenario: str,
-        target: Target,
-        embedded: bool,
-        model: str,
-        terms: Sequence[Term],
-        workloads: Sequence[Workload],
-        options: Mapping[str, Any],
-        leave_share: float,
-        credits_each: Decimal | None,
-        soak: bool,
-        contract: Contract,
-        send: Send,
-        dead: Callable[[], set[str]],
+        self, briefing: Briefing, *, contract: Contract, send: Send, dead: Callable[[], set[str]]
     ) -> None:
-        self.scenario = scenario
-        self.target = target
-        self.embedded = embedded
-        self.model = model
-        self.terms = tuple(terms)
-        self.options = options
-        self._workloads = workloads
-        self._leave_share = leave_share
-        self._credits_each = credits_each
-        self._soak = soak
+        self.scenario = briefing.scenario
+        self.target = briefing.target
+        self.embedded = briefing.embedded
+        self.model = briefing.model
+        self.terms = briefing.terms
+        self.options = briefing.options
+        self._briefing = briefing
         self._contract = contract
         self._send = send
         self._dead = dead  # client ids of workers that are gone
@@ -79,13 +65,17 @@ class Conductor:
         self.ledger: Ledger | None = None
         self.live = Live()
         self.epoch_ns = 0
-        self._from_ns = 0  # where the run's seconds are counted from
+        self.from_ns = 0  # where the run's seconds are counted from
         self.legs: list[Leg] = []
         self.trace: Trace | None = None
         self.extra: dict[str, Any] = {}
         self.verdict: Verdict | None = None
         self.section: dict[str, Any] | None = None
         self.finishing = False
+        self.broken: str | None = None  # what of ours failed first
+        self._reason = ""
+        self._interrupted = False
+        self._until = 0.0  # how long the last reports are waited for
         self._said: set[str] = set()
 
     @property
@@ -98,7 +88,7 @@ class Conductor:
         now = time.time_ns()
         run = f"{time.strftime('%m%d%H%M%S', time.gmtime(now // NS))}{os.getpid() % 10000:04d}"
         indices = {client_id: index for index, client_id in enumerate(client_ids)}
-        budget = self.target.budget
+        budget, credits_each = self.target.budget, self._briefing.credits_each
         self.plan = Plan(
             run=run,
             epoch_wall_ns=now,
@@ -107,18 +97,18 @@ class Conductor:
             model=self.model,
             workers=indices,
             seed=self.options["seed"],
-            workloads=[_fields(workload) for workload in self._workloads],
-            leave_share=self._leave_share,
+            workloads=[_fields(workload) for workload in self._briefing.workloads],
+            leave_share=self._briefing.leave_share,
             sample_share=self.options["sample_share"],
             requests=budget.load_requests,
             credits=None if budget.credits is None else str(budget.credits),
-            credits_each=None if self._credits_each is None else str(self._credits_each),
+            credits_each=None if credits_each is None else str(credits_each),
         )
         self.ledger = Ledger(run, self.options["seed"], tuple(f"w{index}" for index in indices.values()))
         self.live = Live()
-        self.epoch_ns = self._from_ns = now - wall_offset()
+        self.epoch_ns = self.from_ns = now - wall_offset()
         self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
-        self.trace = None
+        self.trace = self.broken = None
         self._send("chatproof-plan", to_wire(self.plan), None)
 
     def received(self, payload: bytes, client_id: str) -> None:
@@ -143,8 +133,8 @@ class Conductor:
         at = {"legs": [[leg.rate, leg.seconds, leg.process] for leg in legs], "part": len(self.legs)}
         self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + LEAD_NS}, None)
 
-    def play(self, trace: Trace) -> float:
-        """Sends each worker its share of a trace, to start together once all have it; in how many seconds that is."""
+    def play(self, trace: Trace) -> None:
+        """Sends each worker its share of a trace, to start together once all have it."""
         assert self.plan is not None
         self.trace = trace
         self.extra["trace"] = trace.shown
@@ -154,11 +144,10 @@ class Conductor:
         for client_id, index in self.plan.workers.items():
             mine = [list(arrival) for arrival in share(trace.arrivals, index, len(self.plan.workers))]
             self._send("chatproof-trace", {"arrivals": mine, "start_wall_ns": start_wall_ns}, client_id)
-        return lead_ns / NS
 
     def _begins(self, lead_ns: int) -> None:
         """The open loop's schedule begins after that long, and the run's seconds with it."""
-        self._from_ns = time.monotonic_ns() + lead_ns
+        self.from_ns = time.monotonic_ns() + lead_ns
 
     def _asked_per_s(self, seconds: float) -> float | None:
         """The rate that the schedule asked for in the run's first seconds; None in a closed loop."""
@@ -174,48 +163,77 @@ class Conductor:
         """Ends the run: drains, waits for the last reports, judges, writes. Does nothing a second time."""
         if not self.running or self.finishing or self.ledger is None:
             return
-        self.finishing = True
-        lasted = seconds if seconds is not None else max(0.001, (time.monotonic_ns() - self._from_ns) / NS)
+        self.finishing, self._reason, self._interrupted = True, reason, interrupted
+        lasted = seconds if seconds is not None else max(0.001, (time.monotonic_ns() - self.from_ns) / NS)
+        soon = interrupted or self.broken is not None
+        self._until = time.monotonic() + drain_s + (HASTY_REPORTS_S if soon else LAST_REPORTS_S)
         self._send("chatproof-stop", {"drain_s": drain_s}, None)
-        patience = time.monotonic() + drain_s + (1.0 if interrupted else LAST_REPORTS_S)
-        while not ready(self.ledger, self._dead_names()) and time.monotonic() < patience:
+        while not ready(self.ledger, self._dead_names()) and time.monotonic() < self._until:
             gevent.sleep(0.02)
         incomplete = self.ledger.settle()
         ended = Ended(
             scenario=self.scenario,
             seconds=lasted,
-            reason=reason,
-            interrupted=interrupted,
+            reason=self._reason,
+            interrupted=self._interrupted,
             incomplete=incomplete,
+            broken=self.broken,
             asked_per_s=self._asked_per_s(lasted),
             budget_credits=self.target.budget.credits,
             terms=self.terms,
             options={name: value for name, value in self.options.items() if name not in ("yes", "report")},
             extra={**self.extra, "epoch_monotonic_ns": self.epoch_ns},
-            soak=self._soak,
+            soak=self._briefing.soak,
         )
         self.judge(ended)
 
+    def hurry(self, reason: str) -> None:
+        """A run that is ending ends now: somebody waits for it."""
+        self._reason, self._interrupted = reason, True
+        self._until = min(self._until, time.monotonic() + INTERRUPTED_DRAIN_S + HASTY_REPORTS_S)
+        self._send("chatproof-stop", {"drain_s": INTERRUPTED_DRAIN_S}, None)
+
+    def broke(self, cause: str) -> bool:
+        """Something of ours failed, so that the run is INVALID; whether that is its first failure."""
+        if not self.running or self.broken is not None:
+            return False
+        self.broken = cause
+        self._until = min(self._until, time.monotonic() + HASTY_REPORTS_S)
+        return True
+
+    def abandon(self, cause: str) -> None:
+        """Nobody will end the run: it is over, without a report."""
+        if self.running:
+            self.verdict = Verdict(Exit.INVALID, cause)
+
     def judge(self, ended: Ended) -> None:
-        """Makes the section and the verdict, writes both, and says them."""
+        """Makes the section and the verdict, and writes both."""
         assert self.ledger is not None
         try:
             section = load_section(self.ledger, ended, self._contract)
-        except ValueError as problem:  # an objective on what was not measured
-            self.verdict = Verdict(Exit.USAGE, str(problem))
-            self.say(f"usage: {problem}")
-            return
+        except NotMeasured as problem:
+            if not ended.cut_short:
+                self.verdict = Verdict(Exit.USAGE, str(problem))
+                self.say(f"usage: {problem}")
+                return
+            ended = replace(ended, terms=())  # it came to no stream that has the metric
+            section = load_section(self.ledger, ended, self._contract)
         found = verdict(section, ended)
-        self.section, self.verdict = section, found
         folder = self.options["report"]
         if folder:
-            write_run(Path(folder), self.ledger, section, found, self.target, self.model)
+            try:
+                write_run(Path(folder), self.ledger, section, found, self.target, self.model)
+            except ReportError as problem:
+                found = Verdict(Exit.INVALID, str(problem))
+        self.section, self.verdict = section, found
 
     def stop_reason(self, until_ns: int | None) -> str | None:
         """Why the run should end now, where it should."""
         stop_file = self.options["stop_file"]
+        if self.broken is not None:
+            return self.broken
         if until_ns is not None and time.monotonic_ns() >= until_ns:
-            return "the run's time was over"
+            return TIME_OVER
         if stop_file and os.path.exists(stop_file):
             return STOP_FILE
         if (

@@ -6,7 +6,6 @@ that the master can name what a dead worker had on its way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -107,8 +106,3 @@ class Inbox:
     def complete(self) -> bool:
         """Whether the final batch and all before it are here."""
         return self.last is not None and len(self.seen) >= self.last
-
-
-def lost(inboxes: Iterable[Inbox]) -> list[tuple[str, Begun]]:
-    """The streams of which nobody will report: (worker, stream) of the inboxes that never got complete."""
-    return [(box.worker, begun) for box in inboxes if not box.complete for begun in box.running.values()]

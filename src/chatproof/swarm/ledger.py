@@ -12,8 +12,13 @@ from chatproof.metrics import StreamRow
 from chatproof.record import Ending
 from chatproof.swarm.ask import nonce_of
 from chatproof.swarm.health import Health
-from chatproof.swarm.journal import Batch, Inbox, lost
+from chatproof.swarm.journal import Batch, Inbox
 from chatproof.swarm.kept import FINDINGS_KEPT, Tally, merge
+
+NEVER_TOLD = {  # what became of a stream without a row, by whether its worker's last report is here
+    True: (Ending.STILL_RUNNING, "it was still connecting"),
+    False: (Ending.LOST, "its worker ended without a last report"),
+}
 
 
 @dataclass(slots=True)
@@ -50,18 +55,20 @@ class Ledger:
 
     def settle(self) -> tuple[str, ...]:
         """Closes the book: streams of which nobody will report get a row; the workers that never came to an end."""
-        for worker, begun in lost(self.inboxes.values()):
-            self.rows.append(
+        for box in self.inboxes.values():
+            ending, detail = NEVER_TOLD[box.complete]
+            self.rows += [
                 StreamRow(
                     stream_id=begun.stream_id,
                     scenario=begun.scenario,
-                    worker=worker,
+                    worker=box.worker,
                     intended_ns=begun.intended_ns,
                     started_ns=begun.started_ns,
-                    ending=Ending.LOST,
-                    detail="its worker ended without a last report",
+                    ending=ending,
+                    detail=detail,
                 )
-            )
+                for begun in box.running.values()
+            ]
         self._cross_talk()
         return tuple(box.worker for box in self.inboxes.values() if not box.complete)
 

@@ -21,11 +21,12 @@ from chatproof.swarm.arrivals import Leg, share
 from chatproof.swarm.ask import Ask, Asker, Workload, choose, chooser
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.journal import Batch, Begun, Outbox
+from chatproof.swarm.journal import Begun
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.plan import Plan
 from chatproof.swarm.probes import Probes
 from chatproof.swarm.purse import PerSecond, Purse
+from chatproof.swarm.reporter import Reporter, Send
 from chatproof.swarm.row import Collector, Origin, row_of, still_running
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.trace import Arrival
@@ -33,17 +34,15 @@ from chatproof.swarm.transport import wall_offset
 from chatproof.swarm.trip import Limits, Trip
 from chatproof.target import Target
 
-REPORT_S = 0.25
-RESEND_S = 2.0
 KEEP_BYTES = 512 * 1024  # of a sampled stream
 REFUSED_PAUSE_S = 0.5  # an unreachable target must not make a user spin
 SAMPLES_PER_S = 10  # a sampled stream takes about 2 ms to judge in full
 UNJUDGED_CAP = 256
 ERRORS_JUDGED_PER_S = 50  # a storm of 429s must not cost the client its time
 IN_FLIGHT_CAP = 4000  # of the open loop, a worker: beyond it arrivals are dropped and counted
+CUT_WITHIN_S = 0.2  # what is still connecting has nothing to hang up on
 LATE_NS = 5_000_000_000  # ... as are those that could not be started for so long
 
-Send = Callable[[bytes], None]
 OnRow = Callable[[StreamRow, int], None]
 Unjudged = tuple[Ask, Trip, Collector, int, bool]
 
@@ -74,27 +73,22 @@ class Member:
         self._choices = chooser(self._workloads, plan.seed + 7919 * self.index)
         self._draw = random.Random(f"draw/{plan.seed}/{self.index}")
         self._watch = watch
-        self._send = send
         self._on_row = on_row
-        self._outbox = Outbox(plan.run, self.name)
-        self._begun: list[Begun] = []
-        self._rows: list[StreamRow] = []
-        self._troubles: list[str] = []
-        self._told: set[str] = set()
+        self._reporter = Reporter(plan.run, self.name, send, watch.take, self.probes.snapshot)
         self._flights: dict[str, Channel] = {}
         self._cut: set[str] = set()
         self._number = 0
         self._purse = Purse.of(plan, self.index)
         self._errors = PerSecond(ERRORS_JUDGED_PER_S)
-        self._wake = Event()
+        self._until = 0.0
         self._idle: list[Channel] = []
         self._tasks: list[gevent.Greenlet] = []
         self._unjudged: deque[Unjudged] = deque()
         self._to_judge = Event()
         self._samples = PerSecond(SAMPLES_PER_S)
-        self._reporter = gevent.spawn(self._report_all_the_while)
         self._tasks.append(gevent.spawn(self._judge_all_the_while))
         self.done = Event()
+        self._closed = False
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -110,13 +104,14 @@ class Member:
         sizes: tuple[int, int] | None = None,
     ) -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
-        while (
-            len(self._unjudged) > UNJUDGED_CAP
-        ):  # a saturated client slows its load rather than judge less of it
+        # a saturated client slows its load rather than judge less of it
+        while len(self._unjudged) > UNJUDGED_CAP and not self.stopping:
             gevent.sleep(0.002)
+        if self.stopping:
+            raise Exhausted
         refusal = self._purse.refusal(self._number, len(self._flights))
         if refusal is not None:
-            self._trouble(refusal)
+            self._reporter.trouble(refusal)
             raise Exhausted
         self.probes.arm()
         workload = choose(self._workloads, self._choices)
@@ -136,30 +131,30 @@ class Member:
         wall_ns, started_ns = time.time_ns(), time.monotonic_ns()
         origin = Origin(scenario, self.name, self.plan.model, self.epoch_ns, intended_ns or started_ns)
         since = self.epoch_ns
-        self._begun.append(
+        self._reporter.begins(
             Begun(ask.stream_id, workload.name, origin.intended_ns - since, started_ns - since)
         )
-        self._wake.set()
         self._flights[ask.stream_id] = channel
         try:
             trip = channel.post(ask.wire, sink)
-        except BaseException:  # the greenlet is killed: what was on its way is still a row
+            if fold is not None:
+                fold.close()
+            if ask.stream_id in self._cut:
+                row = still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING)
+            else:
+                row = row_of(ask, origin, trip, sink)
+        except BaseException:  # killed, or a failure of ours: what was on its way is still a row
             self._finished(still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING), 0)
             raise
         finally:
             self._flights.pop(ask.stream_id, None)
-        if fold is not None:
-            fold.close()
-        if ask.stream_id in self._cut:
-            row = still_running(ask, origin, started_ns, sink, Ending.STILL_RUNNING)
-        else:
-            row = row_of(ask, origin, trip, sink)
-            if trip.status is not None and (trip.status < 400 or self._errors.allows()):
-                self._unjudged.append((ask, trip, sink, wall_ns, in_full))
-                self._to_judge.set()
+        status = None if ask.stream_id in self._cut else trip.status
+        if status is not None and (status < 400 or self._errors.allows()):
+            self._unjudged.append((ask, trip, sink, wall_ns, in_full))
+            self._to_judge.set()
         self._finished(row, trip.body_bytes)
         if row.ending is Ending.REFUSED:
-            self._trouble(row.detail)
+            self._reporter.trouble(row.detail)
         return row
 
     def fly(self, legs: Sequence[Leg], seed: int, start_ns: int) -> None:
@@ -174,20 +169,28 @@ class Member:
         self._tasks.append(gevent.spawn(self._dispatch, due, start_ns))
 
     def stop(self, drain_s: float) -> None:
-        """Starts nothing new, lets streams end for a while, cuts the others off, sends the last report."""
+        """Starts nothing new, lets streams end for a while, cuts the others off, sends the last report.
+
+        Where it is ending already, the shorter while holds.
+        """
+        until = time.monotonic() + drain_s
         if self.stopping:
+            self._until = min(self._until, until)
             return
-        self.stopping = True
-        gevent.spawn(self._finish, drain_s)
+        self.stopping, self._until = True, until
+        gevent.spawn(self._finish)
 
     def acknowledged(self, number: int) -> None:
         """The master has that report."""
-        self._outbox.acknowledged(number)
+        self._reporter.acknowledged(number)
 
     def close(self) -> None:
-        """Gives everything back."""
+        """Gives everything back; once."""
+        if self._closed:
+            return
+        self._closed = True
         gevent.killall(self._tasks, block=False)
-        self._reporter.kill(block=False)
+        self._reporter.close()
         for channel in self._idle:
             channel.close()
         self.probes.close()
@@ -232,80 +235,36 @@ class Member:
         ask, trip, sink, wall_ns, in_full = self._unjudged.popleft()
         self._watch.look(ask, trip, sink, wall_ns, self.epoch_ns, in_full=in_full)
 
-    # --- reports --------------------------------------------------------------------------------------------
+    # --- the end --------------------------------------------------------------------------------------------
 
     def _finished(self, row: StreamRow, size: int) -> None:
-        self._rows.append(row)
+        self._reporter.ended(row)
         if row.credits is not None:
             self._purse.pay(Decimal(row.credits))
         self._on_row(row, size)
 
-    def _trouble(self, text: str) -> None:
-        if text not in self._told and len(self._told) < 20:
-            self._told.add(text)
-            self._troubles.append(text)
+    def _finish(self) -> None:
+        try:
+            self._drain()
+            while self._unjudged:
+                self._judge_one()
+        finally:  # whatever failed, the master gets the rows
+            try:
+                self._reporter.last()
+            finally:
+                self.done.set()
 
-    def _report_all_the_while(self) -> None:
-        last_ns = resent_ns = time.monotonic_ns()
-        while True:
-            self._wake.wait(REPORT_S)
-            self._wake.clear()
-            now = time.monotonic_ns()
-            if now - last_ns >= REPORT_S * 1e9:
-                last_ns = now
-                self._report(final=False)
-            elif (
-                self._begun
-            ):  # a word about each stream, at once: the master must know it if this process dies
-                begun, self._begun = self._begun, []
-                self._send(self._outbox.seal(Batch(run="", worker="", number=0, begun=begun)))
-            if now - resent_ns >= RESEND_S * 1e9:
-                resent_ns = now
-                for payload in self._outbox.waiting[:20]:
-                    self._send(payload)
-
-    def _report(self, *, final: bool) -> None:
-        seen = self._watch.take()
-        batch = Batch(
-            run="",
-            worker="",
-            number=0,
-            begun=self._begun,
-            rows=self._rows,
-            tallies=seen.tallies,
-            tokens=seen.tokens,
-            suspects=seen.suspects,
-            judged=dict(seen.judged),
-            troubles=self._troubles,
-            health=self.probes.snapshot(),
-            final=final,
-        )
-        self._begun, self._rows, self._troubles = [], [], []
-        self._send(self._outbox.seal(batch))
-
-    def _finish(self, drain_s: float) -> None:
-        deadline = time.monotonic() + drain_s
-        while self._flights and time.monotonic() < deadline:
+    def _drain(self) -> None:
+        while self._flights and time.monotonic() < self._until:
             gevent.sleep(0.01)
         self.probes.hold()
-        for stream_id, channel in list(self._flights.items()):
-            self._cut.add(stream_id)
-            channel.leave()
-        while self._flights:
-            gevent.sleep(0.001)
-            for stream_id, channel in list(self._flights.items()):  # one that was still connecting
+        given_up = time.monotonic() + CUT_WITHIN_S
+        while self._flights and time.monotonic() < given_up:
+            for stream_id, channel in list(self._flights.items()):  # again: one was still connecting
                 self._cut.add(stream_id)
                 channel.leave()
-            if time.monotonic() > deadline + 1:
-                break
+            gevent.sleep(0.001)
         gevent.sleep(0)
-        while self._unjudged:
-            self._judge_one()
-        self._report(final=True)
-        patience = time.monotonic() + 10
-        while self._outbox.waiting and time.monotonic() < patience:
-            gevent.sleep(0.02)
-        self.done.set()
 
 
 def _asker(endpoint: Endpoint, plan: Plan, target: Target) -> Asker:

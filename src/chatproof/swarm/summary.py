@@ -37,12 +37,18 @@ class Ended:
     reason: str
     interrupted: bool = False
     incomplete: tuple[str, ...] = ()  # workers that never sent their last report
+    broken: str | None = None  # what of ours failed
     asked_per_s: float | None = None  # open loop only
     budget_credits: Decimal | None = None
     terms: tuple[Term, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     soak: bool = False
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it ended before it had come to what it was to measure."""
+        return self.interrupted or self.broken is not None or bool(self.incomplete)
 
 
 def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, Any]:
@@ -87,14 +93,14 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
             "streams": dict(ledger.judged),
         },
         "health": {
-            "valid": not found and not ended.incomplete,
+            "valid": not found and not ended.incomplete and ended.broken is None,
             "clock": clock,
             "complaints": [complaint.text for complaint in found],
             "advice": advice(found, ledger.health),
             "workers": [health_shown(health) for health in ledger.health],
             "incomplete_workers": list(ended.incomplete),
         },
-        "troubles": list(ledger.troubles),
+        "troubles": [*ledger.troubles, *([ended.broken] if ended.broken else [])],
         **ended.extra,
     }
     if ended.terms and "capacity" not in ended.extra:  # a search goes beyond its objectives on purpose
@@ -144,6 +150,8 @@ def conformance(
 def verdict(section: Mapping[str, Any], ended: Ended) -> Verdict:
     """4 before 1 before 3 before 0: an unfit client first, then the target, then what could not be told."""
     health, streams = section["health"], section["streams"]
+    if ended.broken is not None:
+        return Verdict(Exit.INVALID, ended.broken)
     if health["incomplete_workers"] or streams[Ending.LOST]:
         who = ", ".join(health["incomplete_workers"]) or "a worker"
         return Verdict(Exit.INVALID, f"{streams[Ending.LOST]} streams were lost with {who}")

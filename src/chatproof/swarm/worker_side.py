@@ -15,6 +15,7 @@ from chatproof.record import Ending
 from chatproof.run import terms_of
 from chatproof.swarm import aim
 from chatproof.swarm.arrivals import Leg
+from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S
 from chatproof.swarm.journal import Batch, Outbox
 from chatproof.swarm.kept import Watch
 from chatproof.swarm.member import Member
@@ -22,6 +23,8 @@ from chatproof.swarm.plan import Plan
 from chatproof.swarm.trace import Arrival
 from chatproof.target import Target, TargetError, read_contract
 
+LAST_WORDS_S = 1.5  # how long a process that quits waits for the master to have its last report
+USERS_LEAVE_S = 0.2  # how long locust waits for users of a run that is over
 LOCAL = "local"  # the client id of a process that is master and worker in one
 
 
@@ -78,6 +81,29 @@ class WorkerSide:
         """The master has a report."""
         if self.member is not None and msg.data["run"] == self.member.plan.run:
             self.member.acknowledged(msg.data["number"])
+
+    def stopping(self, environment: Any, **_: Any) -> None:
+        """Locust stops the load of this process."""
+        if self.member is None:
+            return
+        if self.member.done.is_set():
+            self.environment.stop_timeout = USERS_LEAVE_S
+        else:
+            self.member.stop(self.environment.stop_timeout or INTERRUPTED_DRAIN_S)
+
+    def quitting(self, environment: Any, **_: Any) -> None:
+        """Locust ends: what this process knows goes to the master first."""
+        member = self.member
+        if member is None:
+            return
+        if not member.done.is_set():
+            member.stop(INTERRUPTED_DRAIN_S)
+            member.done.wait(INTERRUPTED_DRAIN_S + LAST_WORDS_S)
+        member.close()
+
+    def broke(self, trace: str) -> None:
+        """Something of ours failed and nobody caught it: the master ends the run."""
+        self.runner.send_message("chatproof-broke", trace)
 
     def _report(self, payload: bytes) -> None:
         self.runner.send_message("chatproof-batch", payload)
