@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import click
 
 from chatproof.cli.deployment import EXIT_CODES, Stop
 from chatproof.metrics import parse_terms
+from chatproof.metrics.binomial import carries
 from chatproof.metrics.compare import LEAST_PAIRS
 from chatproof.metrics.overhead import addable
+from chatproof.metrics.percentiles import quantile_of
 from chatproof.swarm.aim import UsageError
 from chatproof.swarm.launch import measure_overhead, named
 from chatproof.swarm.overhead import overhead_of
@@ -21,6 +24,7 @@ from chatproof.target.address import is_loopback
 from chatproof.verdict import Exit
 
 STARTS_S = 3  # what a run takes beside its --duration
+P95_NEEDS = carries(quantile_of("p95"))
 
 
 class Parsed(click.ParamType[Any]):
@@ -65,7 +69,13 @@ class Parsed(click.ParamType[Any]):
     show_default=True,
     help="How long each run lasts; two are made a pair.",
 )
-@click.option("--pairs", type=click.IntRange(LEAST_PAIRS, 100), default=LEAST_PAIRS, show_default=True)
+@click.option(
+    "--pairs",
+    type=click.IntRange(LEAST_PAIRS, 100),
+    default=LEAST_PAIRS,
+    show_default=True,
+    help="Pairs of runs: more of them narrow the intervals.",
+)
 @click.option(
     "--prompt-tokens",
     type=click.IntRange(1),
@@ -107,16 +117,19 @@ def command(
     common = {**load, "arrival": "constant", "sample_share": 0.0}
     gateway = {**common, "target": target, "base_url": base_url, "model": model}
     behind = {**common, **named(upstream), "model": upstream_model}
+    say = functools.partial(click.echo, err=True)
     minutes = max(1, round(2 * pairs * (load["duration"] + STARTS_S) / 60))
     try:
         terms = parse_terms(slo)
         for term in terms:
             addable(term)
         _own_key(upstream)
-        click.echo(f"{2 * pairs} runs of {load['duration']} s each, about {minutes} min in all", err=True)
-        turns = measure_overhead(
-            gateway, behind, pairs=pairs, yes=yes, say=lambda line: click.echo(line, err=True)
-        )
+        say(f"{2 * pairs} runs of {load['duration']} s each, about {minutes} min in all")
+        if load["rate"] * load["duration"] < P95_NEEDS:
+            say(
+                f"p95 will not be measured: it needs {P95_NEEDS} requests a run, which is --rate times --duration"
+            )
+        turns = measure_overhead(gateway, behind, pairs=pairs, yes=yes, say=say)
     except (UsageError, ValueError) as wrong:
         raise Stop(str(wrong), Exit.USAGE) from None
     if turns.exit is not Exit.CONFORMS:

@@ -1,8 +1,8 @@
-"""What does A add to B, in time? Pairs of runs side by side, the differences of their percentiles. Knows only rows.
+"""What does a gateway add to its upstream? Pairs of runs, the differences of their percentiles. Knows only rows.
 
-A pair of runs is one observation, as in `compare`: the difference of a percentile, A's less B's. The figure is the mean
-of the pairs' differences, and the interval inverts the sign-flip test on them. All is counted from the actual start,
-so that what the client was late by is in neither.
+A pair of runs is one observation, as in `compare`: the difference of a percentile, the gateway's less the upstream's.
+The figure is the mean of the pairs' differences, and the interval inverts the sign-flip test on them. All is counted
+from the actual start, so that what the client was late by is in neither.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LABELS: Final = ("p50", "p95")
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What A adds to B in one percentile, in nanoseconds; what is None is told by `reason`."""
+    """What the gateway adds in one percentile, in nanoseconds; what is None is told by `reason`."""
 
     metric: str
     label: str
     pairs: int
-    streams: tuple[int, int]  # of A and of B, all pairs together
-    of_a: float | None = None  # the mean of the pairs' percentiles
-    of_b: float | None = None
+    streams: tuple[int, int]  # of gateway and upstream, all pairs together
+    gateway: float | None = None  # the mean of the pairs' percentiles
+    upstream: float | None = None
     mean: float | None = None
     low: float | None = None
     high: float | None = None
@@ -44,14 +44,14 @@ class Added:
 
 
 def added(pairs: Sequence[Pair], metric: str, label: str) -> Added:
-    """What A adds to B in the adjusted percentile of `ttft`, `itl` or `e2e`; KeyError where it is none of them."""
+    """What is added to the adjusted percentile of `ttft`, `itl` or `e2e`, by pairs of (gateway's rows, upstream's)."""
     streams = sum(len(a) for a, _ in pairs), sum(len(b) for _, b in pairs)
     measured = dict(ADDED)[metric]
     figures: list[tuple[float, float]] = []
     for number, (rows_a, rows_b) in enumerate(pairs, 1):
         a, b = adjusted(rows_a, measured, label), adjusted(rows_b, measured, label)
         if a.value is None or b.value is None:
-            side, found = ("A", a) if a.value is None else ("B", b)
+            side, found = ("gateway", a) if a.value is None else ("upstream", b)
             why = f"pair {number}, {side}: {found.reason}"
             return Added(metric, label, len(pairs), streams, reason=why)
         figures.append((a.value, b.value))
@@ -59,9 +59,11 @@ def added(pairs: Sequence[Pair], metric: str, label: str) -> Added:
         return Added(
             metric, label, len(pairs), streams, reason=f"{len(pairs)} pairs; {LEAST_PAIRS} are needed"
         )
-    of_a, of_b = fmean(a for a, _ in figures), fmean(b for _, b in figures)
+    gateway, upstream = fmean(a for a, _ in figures), fmean(b for _, b in figures)
     found_at = centre([a - b for a, b in figures])
-    return Added(metric, label, len(pairs), streams, of_a, of_b, found_at.mean, found_at.low, found_at.high)
+    return Added(
+        metric, label, len(pairs), streams, gateway, upstream, found_at.mean, found_at.low, found_at.high
+    )
 
 
 def judge_added(term: Term, pairs: Sequence[Pair]) -> tuple[Judgement, str]:
@@ -98,8 +100,8 @@ def shown(found: Added) -> dict[str, object]:
         "added_s": seconds(found.mean),
         "interval_s": None if found.low is None else [seconds(found.low), seconds(found.high)],
         "from_zero": found.from_zero,
-        "gateway_s": seconds(found.of_a),
-        "upstream_s": seconds(found.of_b),
+        "gateway_s": seconds(found.gateway),
+        "upstream_s": seconds(found.upstream),
         "pairs": found.pairs,
         "streams": list(found.streams),
         "reason": found.reason,

@@ -35,9 +35,12 @@ class Overhead:
             return Verdict(Exit.INCONCLUSIVE, f"not decided: {', '.join(by[Judgement.INCONCLUSIVE])}")
         if all(figure.mean is None for figure in self.figures):
             return Verdict(Exit.INCONCLUSIVE, "nothing was measured")
-        return Verdict(
-            Exit.CONFORMS, "every SLO met" if self.terms else "measured; no SLO was given, nothing is judged"
-        )
+        return Verdict(Exit.CONFORMS, "every SLO met" if self.terms else "without --slo nothing is judged")
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word; `measured` where nothing was to be judged."""
+        return self.verdict.name if self.terms or self.verdict.exit else "measured"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -53,7 +56,7 @@ class Overhead:
             head,
             *(f"  {_line(figure)}" for figure in self.figures),
             *(f"  SLO {term.text}: {judgement.value} ({reason})" for term, judgement, reason in self.terms),
-            f"{verdict.name.upper()} (exit {int(verdict.exit)}, {meaning}): {verdict.why}",
+            f"{self.word.upper()} (exit {int(verdict.exit)}{f', {meaning}' if self.terms else ''}): {verdict.why}",
         )
 
     @property
@@ -64,7 +67,7 @@ class Overhead:
             "slo": [
                 {"term": term.text, "verdict": found.value, "reason": why} for term, found, why in self.terms
             ],
-            "verdict": self.verdict.name,
+            "verdict": self.word,
             "why": self.verdict.why,
             "exit_code": int(self.verdict.exit),
         }
@@ -82,7 +85,7 @@ def _line(figure: Added) -> str:
         return f"{name:<15} not measured: {figure.reason}"
     said = "" if figure.from_zero else ": not distinguishable from zero"
     interval = f"({_ms(figure.low, '+')} to {_ms(figure.high, '+')}, n {figure.pairs} pairs)"
-    sides = f"gateway {_ms(figure.of_a)}, upstream {_ms(figure.of_b)}"
+    sides = f"gateway {_ms(figure.gateway)}, upstream {_ms(figure.upstream)}"
     return f"{name:<15} {_ms(figure.mean, '+'):>9} ms {interval}{said}; {sides} ms"
 
 
