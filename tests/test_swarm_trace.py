@@ -296,6 +296,7 @@ def test_every_line_of_a_trace_is_asked_once_when_it_is_due(tmp_path: Path, proc
     assert len({row.worker for row in found.rows}) == processes
     assert len({row.stream_id for row in found.rows}) == 120
     assert found.load["trace"]["digest"] == hashlib.sha256(text.encode()).hexdigest()
+    assert f"SHA-256 {found.load['trace']['digest']}" in (tmp_path / "index.html").read_text()
     assert found.exit_code == 0 or found.load["health"]["complaints"], found.said
     assert "trace trace.csv: 120 requests in 5.16 s; 0.5 times as fast as recorded" in found.said
 
