@@ -88,6 +88,17 @@ def test_facts_and_probes_add_up() -> None:
     assert [finding.source for finding in row(run, "RSP-05").findings] == [EVERY, "test_x"]
 
 
+@pytest.mark.parametrize(("clause", "subjects"), [("RID-02", 1), ("RID-03", 0)])
+def test_a_probe_of_what_facts_judge_is_no_subject_where_they_saw_none(clause: str, subjects: int) -> None:
+    """Where no answer carries an id of the kind, its probe's silence is no pass."""
+    said = (ProbeReport(clause=clause, probe="test_x", seen=Seen(subjects=1)),)
+    silent = judged(sync_answer(headers={"X-Request-Id": None}).exchange, reports=said)
+    with_id = judged(sync_answer().exchange, reports=said)
+
+    assert (row(silent, clause).outcome, row(silent, clause).subjects) == (Outcome.NOT_OBSERVED, 0)
+    assert row(with_id, clause).subjects == subjects + bool(subjects)
+
+
 def test_a_finding_is_complete_for_a_reader_who_was_not_there() -> None:
     """It names clause, level, exchange, route, status, request id and model, and shows bytes and a curl line."""
     shown = sync_answer({"choices.0.message.role": "user"})

@@ -6,7 +6,7 @@ Knows nothing of pytest; whoever runs the probes hands in their reports and the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import msgspec
@@ -80,12 +80,22 @@ def judge(
     today: date,
     broken: Sequence[str] = (),
 ) -> Judged:
-    """Judge every exchange by the facts, add what the probes said, and weigh it all clause by clause."""
+    """Judge every exchange by the facts, add what the probes said, and weigh it all clause by clause.
+
+    A probe of a clause that facts judge brings about what they look at: where they saw none of it, its silence says
+    nothing either.
+    """
     ordered = tuple(sorted(exchanges, key=lambda exchange: exchange.started_ns))
     answers = [Answer(exchange) for exchange in ordered if not exchange.tag.aside]
     seen = seen_by_facts(contract, terms_of(target, contract), answers)
+    blind = {clause_id for clause_id, by_facts in seen.items() if not by_facts.subjects}
     for report in reports:
-        seen[report.clause] = seen.get(report.clause, Seen()) + report.seen
+        said = (
+            replace(report.seen, subjects=0)
+            if report.clause in blind and not report.seen.findings
+            else report.seen
+        )
+        seen[report.clause] = seen.get(report.clause, Seen()) + said
     seen["STR-19"] = seen.get("STR-19", Seen()) + Seen(notes=_told(facts.oddities(answers)))
     accepted = Accepted(deviations=target.deviations, waivers=target.waives, today=today)
     rows = tuple(row_of(clause, seen.get(clause.id, Seen()), accepted) for clause in contract.clauses)

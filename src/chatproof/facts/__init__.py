@@ -12,6 +12,7 @@ from chatproof.verdict import Problem
 
 __all__ = ["DISTINCT", "FACTS", "Distinct", "Fact", "Schema", "Tally", "Tariff", "Terms", "judge", "oddities"]
 
+MIXING = "STR-17"
 _MODULES = (response, streaming, request_id, errors, billing)
 FACTS: tuple[Fact, ...] = tuple(f for m in _MODULES for f in vars(m).values() if isinstance(f, Fact))
 DISTINCT: tuple[Distinct, ...] = tuple(
@@ -35,9 +36,16 @@ def judge(answers: Sequence[Answer], terms: Terms) -> Mapping[str, Tally]:
         _add(tallies, fact.clause, _by_fact(fact, answers, terms))
     for distinct in DISTINCT:
         subjects = [answer for answer in answers if distinct.of(answer)]
-        shared = () if any(f.clause == distinct.clause for f in FACTS) else subjects
-        _add(tallies, distinct.clause, Tally(len(shared), tuple(distinct.clashes(subjects))))
-    _add(tallies, "STR-17", Tally(0, tuple(_foreign_nonces(answers))))
+        counted = distinct.clause == MIXING or any(f.clause == distinct.clause for f in FACTS)
+        _add(
+            tallies,
+            distinct.clause,
+            Tally(0 if counted else len(subjects), tuple(distinct.clashes(subjects))),
+        )
+    streams = sum(
+        answer.is_stream and bool(answer.chunks) for answer in answers
+    )  # their nonces are looked at without ids too
+    _add(tallies, MIXING, Tally(streams, tuple(_foreign_nonces(answers))))
     return tallies
 
 
