@@ -31,12 +31,13 @@ class Client:
     most: int = 1000
     least: int = 0
     only_paced: bool = False
+    only_saturating: bool = False
 
     def takes(self, work: Work) -> bool:
         """Whether this load would show something else than a collapse seen before."""
         if work.saturating:
             return not self.only_paced
-        return self.least <= work.users <= self.most
+        return not self.only_saturating and self.least <= work.users <= self.most
 
 
 def _script(name: str, *options: str) -> Callable[[Binaries], Sequence[str]]:
@@ -44,7 +45,8 @@ def _script(name: str, *options: str) -> Callable[[Binaries], Sequence[str]]:
 
 
 CLIENTS = (
-    Client("C reader (parses nothing)", lambda binaries: (str(binaries.reader),)),
+    Client("C reader", lambda binaries: (str(binaries.reader),)),
+    Client("C reader, patient", lambda binaries: (str(binaries.reader), "--patient"), only_saturating=True),
     Client("engine", _script("engine")),
     Client("engine, events only stamped", _script("engine", "--stamps")),
     Client("engine, user clock", _script("engine", "--user-clock"), least=1000, only_paced=True),

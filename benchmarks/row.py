@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from benchmarks.source import Log
 
 LAG_LIMIT_MS = 2.0
+SATURATING_ROUNDS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of load: closed loops of `users` for `seconds`, or until as many requests as those would make."""
+    """One kind of load: closed loops of `users` for `seconds`."""
 
     name: str
     path: str
@@ -28,8 +29,9 @@ class Work:
 
     @property
     def requests(self) -> int:
-        """How many requests a client makes that is told a number and no time."""
-        return 1500 if self.saturating else max(self.users, int(self.users * self.seconds / self.stream_s))
+        """How many requests a client makes that takes a number where ours take a time."""
+        rounds = SATURATING_ROUNDS if self.saturating else max(1, round(self.seconds / self.stream_s))
+        return self.users * rounds
 
 
 _PACED = "/paced/200/20000/128"
@@ -50,7 +52,7 @@ class Told:
     ended_ns: int
     """It had read the last stream's end."""
     firsts: Mapping[str, int]
-    """When it saw the first content of each stream, by the stream's name in the server's log."""
+    """When it saw the first content of each stream that it counts, by the stream's name in the server's log."""
     streams: int
     complete: int
     rss_mb: float
@@ -70,6 +72,8 @@ class Row:
     rss_mb: float
     ready_s: float | None
     lag_p99_ms: float
+    server_busy: float
+    """The server's share of its core: near 1 under a saturating load, the server was the limit and not the client."""
 
     @property
     def on_time(self) -> bool:
@@ -94,6 +98,7 @@ class Row:
             f"{self.rss_mb:.0f}",
             "-" if self.ready_s is None else f"{self.ready_s:.1f}",
             f"{self.lag_p99_ms:.2f}{'' if self.on_time else ' (!)'}",
+            f"{self.server_busy:.0%}",
         ]
 
 
@@ -107,27 +112,34 @@ HEAD = (
     "RSS MB",
     "ready s",
     "server lag p99 ms",
+    "server busy",
 )
 
 
 def row_of(client: str, work: Work, told: Told, log: Log) -> Row:
     """The row of what a client told, beside the server's log: the same formulas for every client.
 
-    events/s is what the server sent, over the time from its receipt of the first request to the last end that the
+    Only streams that the client counts are looked at: some send one ahead, to see whether anybody answers. events/s
+    is what the server sent in them, over the time from its receipt of the first request to the last end that the
     client read; starting the client is not in it. A TTFT error is the client's instant less the server's.
     """
-    sent = {stream.name: stream.first_ns for stream in log.streams}
-    errors = sorted((at - sent[name]) / 1e6 for name, at in told.firsts.items() if name in sent)
+    counted = [stream for stream in log.streams if stream.name in told.firsts]
+    if not counted:
+        raise ValueError(f"{client} and the server's log have no stream in common")
+    errors = sorted((told.firsts[stream.name] - stream.first_ns) / 1e6 for stream in counted)
+    begun_ns = min(stream.received_ns for stream in counted)
+    took_ns = max(told.ended_ns, *(stream.last_ns for stream in counted)) - begun_ns
     return Row(
         client=client,
         work=work,
-        events_per_s=log.events / ((max(told.ended_ns, log.last_ns) - log.begun_ns) / 1e9),
+        events_per_s=sum(stream.events for stream in counted) / (took_ns / 1e9),
         complete=f"{told.complete}/{told.streams}",
         error_p50_ms=quantile(errors, 0.5),
         error_p99_ms=quantile(errors, 0.99),
         rss_mb=told.rss_mb,
-        ready_s=None if told.launched_ns is None else (log.begun_ns - told.launched_ns) / 1e9,
+        ready_s=None if told.launched_ns is None else (begun_ns - told.launched_ns) / 1e9,
         lag_p99_ms=log.lag_p99_ms,
+        server_busy=log.busy_ns / took_ns,
     )
 
 

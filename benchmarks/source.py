@@ -31,30 +31,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What the server did in one run, and how late its paced writes were."""
+    """What the server did in one run, how late its paced writes were, and how long it used its core."""
 
     streams: tuple[Sent, ...]
     lag_p99_ms: float
-
-    @property
-    def begun_ns(self) -> int:
-        """The first request came."""
-        return min(stream.received_ns for stream in self.streams)
-
-    @property
-    def last_ns(self) -> int:
-        """The last content went out."""
-        return max(stream.last_ns for stream in self.streams)
+    busy_ns: int
 
     @property
     def events(self) -> int:
         """Of all streams together."""
         return sum(stream.events for stream in self.streams)
-
-    @property
-    def whole(self) -> int:
-        """Streams that were sent to their end."""
-        return sum(stream.whole for stream in self.streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +80,8 @@ def log_of(root: str) -> Log:
         Sent(name, int(received), int(first), int(last), int(events), whole == "1")
         for name, received, first, last, events, whole in lines
     )
-    return Log(streams, json.loads(_told(root, "stats"))["lag_p99"] / 1e6)
+    stats = json.loads(_told(root, "stats"))
+    return Log(streams, stats["lag_p99"] / 1e6, stats["busy"])
 
 
 def _told(root: str, what: str) -> str:

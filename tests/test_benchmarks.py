@@ -26,26 +26,35 @@ WHOLE = BODY + b"data: [DONE]\n\n"
 
 def _log(lag_p99_ms: float = 0.0) -> Log:
     sent = (
+        Sent("ahead", 1 * SECOND, 2 * SECOND, 3 * SECOND, 300, True),
         Sent("a", 10 * SECOND, 11 * SECOND, 12 * SECOND, 300, True),
         Sent("b", 10 * SECOND, 12 * SECOND, 13 * SECOND, 300, True),
     )
-    return Log(sent, lag_p99_ms)
+    return Log(sent, lag_p99_ms, busy_ns=SECOND)
 
 
 def _told(ended_ns: int = 14 * SECOND) -> Told:
-    return Told(ended_ns, {"a": 11 * SECOND + 2_000_000, "unknown": 0}, 2, 2, 50.0, launched_ns=7 * SECOND)
+    return Told(
+        ended_ns,
+        {"a": 11 * SECOND + 2_000_000, "b": 12 * SECOND + 2_000_000, "unknown": 0},
+        2,
+        2,
+        50.0,
+        launched_ns=7 * SECOND,
+    )
 
 
 def _row(work: Work, events_per_s: float, lag_p99_ms: float) -> Row:
-    return Row("x", work, events_per_s, "2/2", None, None, 1, None, lag_p99_ms)
+    return Row("x", work, events_per_s, "2/2", None, None, 1, None, lag_p99_ms, 0.5)
 
 
 def test_a_rate_is_what_the_server_sent_from_the_first_request_to_the_last_end_that_was_read() -> None:
-    """600 events from second 10, when the first request came, to second 14: starting the client is not in it."""
+    """600 events from second 10, when the first request came that the client counts, to second 14."""
     row = row_of("x", FAST, _told(), _log())
 
     assert row.events_per_s == 150
     assert row.ready_s == 3
+    assert row.server_busy == 0.25
 
 
 def test_a_client_cannot_have_ended_before_the_server_sent_its_last() -> None:
@@ -64,8 +73,7 @@ def test_an_error_is_the_clients_instant_less_the_servers_of_the_same_stream() -
 
 def test_a_late_server_marks_its_row() -> None:
     """2 ms is the limit."""
-    assert "(!)" not in _row(PACED, 1, 2.0).cells[-1]
-    assert "(!)" in _row(PACED, 1, 2.1).cells[-1]
+    assert [_row(PACED, 1, lag).cells[-2] for lag in (2.0, 2.1)] == ["2.00", "2.10 (!)"]
 
 
 def test_of_saturating_tries_the_fastest_counts_and_of_paced_ones_the_one_with_the_punctual_server() -> None:

@@ -58,13 +58,13 @@ def _told(folder: Path, ended: Ended) -> Told | None:
         + round(record["metrics"]["time_to_first_token"]["value"] * 1e6)
         - offset
         for record in records
-        if "time_to_first_token" in (record["metrics"] or {})
+        if "time_to_first_token" in (record.get("metrics") or {})
     }
     return Told(
         ended_ns=max(record["metadata"]["request_end_ns"] for record in records) - offset,
         firsts=firsts,
         streams=len(records),
-        complete=sum(record["error"] is None for record in records),
+        complete=sum(record.get("error") is None for record in records),
         rss_mb=ended.memory_mb,
         launched_ns=ended.launched_ns,
     )

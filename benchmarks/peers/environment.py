@@ -26,16 +26,17 @@ def environment(name: str, python: str, packages: Sequence[str]) -> Path:
         return folder / "bin/python"
     print(f"{name}: making its environment in {folder}", file=sys.stderr)
     made = folder / "bin/python"
-    _run(name, [uv, "venv", "--quiet", "--seed", "--clear", "--python", python, str(folder)])
-    _run(name, [str(made), "-m", "pip", "install", "--quiet", *packages])
+    venv = [uv, "venv", "--quiet", "--seed", "--clear", "--python", python, str(folder)]
+    _run(f"{name} needs Python {python}, which uv neither found nor could fetch", venv)
+    _run(f"{name} cannot be installed", [str(made), "-m", "pip", "install", "--quiet", *packages])
     (folder / "complete").touch()
     return made
 
 
-def _run(name: str, words: Sequence[str]) -> None:
+def _run(otherwise: str, words: Sequence[str]) -> None:
     done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"{name}: its environment cannot be made: {done.stderr.strip()[-500:]}")
+        sys.exit(f"{otherwise}: {done.stderr.strip()[-300:]}")
 
 
 _TOKENIZER = """

@@ -57,7 +57,7 @@ def _told(file: Path, ended: Ended) -> Told | None:
             for name, each in timings
             if name and each["first_token_iteration"]
         },
-        streams=sum(len(listed) for listed in requests.values()),
+        streams=sum(len(listed or ()) for listed in requests.values()),
         complete=len(whole),
         rss_mb=ended.memory_mb,
         launched_ns=ended.launched_ns,

@@ -4,7 +4,7 @@
  *   POST /fast/TOKENS/v1/chat/completions            one write per token, as fast as the socket takes them
  *   POST /coalesced/TOKENS/v1/chat/completions       the whole answer in one write
  *   POST /paced/TTFT_MS/GAP_US/TOKENS/v1/chat/...    the first content after TTFT_MS, then one every GAP_US
- *   GET  /stats    streams, events, and how late the paced writes were (ns): {"lag_p50":..,"lag_p99":..,"lag_max":..}
+ *   GET  /stats    streams, events, how late the paced writes were and how long the server was busy, as JSON; all in ns
  *   GET  /truth    a line a stream: request-id received-ns first-content-ns last-content-ns events finished
  *   GET  /reset    forgets both
  *
@@ -64,10 +64,14 @@ static int64_t lag_max;
 static struct conn **busy; /* fast streams whose socket may take more */
 static size_t busy_len, busy_cap;
 
-static int64_t now_ns(void) {
+static int64_t told_ns(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t now_ns(void) {
+    return told_ns(CLOCK_MONOTONIC);
 }
 
 static void *grown(void *block, size_t *cap, size_t need, size_t size) {
@@ -348,9 +352,10 @@ static int serve(struct conn *c, int64_t received) {
     int alive;
     if (!strncmp(path, "/stats", 6)) {
         int n = sprintf(text,
-                        "{\"streams\":%llu,\"events\":%llu,\"lag_n\":%llu,\"lag_p50\":%lld,\"lag_p99\":%lld,\"lag_max\":%lld}",
+                        "{\"streams\":%llu,\"events\":%llu,\"lag_n\":%llu,\"lag_p50\":%lld,\"lag_p99\":%lld,\"lag_max\":%lld,"
+                        "\"busy\":%lld}",
                         streams, events, (unsigned long long)lag_n, (long long)lag_quantile(.5),
-                        (long long)lag_quantile(.99), (long long)lag_max);
+                        (long long)lag_quantile(.99), (long long)lag_max, (long long)told_ns(CLOCK_PROCESS_CPUTIME_ID));
         alive = answer(c, "application/json", text, (size_t)n);
     } else if (!strncmp(path, "/truth", 6)) {
         alive = tell_truth(c);
