@@ -37,14 +37,10 @@ def judge(answers: Sequence[Answer], terms: Terms) -> Mapping[str, Tally]:
     for distinct in DISTINCT:
         subjects = [answer for answer in answers if distinct.of(answer)]
         counted = distinct.clause == MIXING or any(f.clause == distinct.clause for f in FACTS)
-        _add(
-            tallies,
-            distinct.clause,
-            Tally(0 if counted else len(subjects), tuple(distinct.clashes(subjects))),
-        )
-    streams = sum(
-        answer.is_stream and bool(answer.chunks) for answer in answers
-    )  # their nonces are looked at without ids too
+        shared = () if counted else subjects
+        _add(tallies, distinct.clause, Tally(len(shared), tuple(distinct.clashes(subjects))))
+    # A stream without an id is looked at for the nonces of others all the same.
+    streams = sum(answer.is_stream and bool(answer.chunks) for answer in answers)
     _add(tallies, MIXING, Tally(streams, tuple(_foreign_nonces(answers))))
     return tallies
 
