@@ -275,7 +275,7 @@ def test_all_runs_together_are_told_and_confirmed_once(
 
     with pytest.raises(UsageError, match="add --yes"):
         confirm([far, side(tmp_path)], "arrivals", 6, yes=False)
-    assert "load on https://gateway.example/v1, model auto: 600 requests for 60 s; up to 115,200 tokens" in (
+    assert "load on https://gateway.example/v1, model auto: 600 requests in 60 s; up to 115,200 tokens" in (
         capsys.readouterr().err
     )
     confirm([side(tmp_path)], "arrivals", 6, yes=False)

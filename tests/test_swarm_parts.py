@@ -25,10 +25,11 @@ from chatproof.swarm.endpoint import Endpoint, addresses
 from chatproof.swarm.health import Health, complaints
 from chatproof.swarm.journal import Batch, Begun, Inbox, Outbox, decode
 from chatproof.swarm.kept import Tally
-from chatproof.swarm.launch import command, scenarios
+from chatproof.swarm.launch import COMMAND_OPTIONS, command, scenarios
 from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
 from chatproof.swarm.output import finite
+from chatproof.swarm.plan import OPTIONS, misplaced, whole_seconds
 from chatproof.swarm.summary import Ended, load_section, verdict
 from chatproof.target import read_contract
 from chatproof.verdict import Exit
@@ -387,3 +388,26 @@ def test_every_scenario_is_a_command_of_plain_locust() -> None:
     assert all(re.search(r"[a-z]{3}", scenario.question) for scenario in scenarios())
     assert words[-9:] == ["--users", "3", "--run-time", "5s", "--slo", "a<1s", "--slo", "b<2s", "--yes"]
     assert "--seed" not in words
+
+
+@pytest.mark.parametrize("name", [scenario.name for scenario in scenarios()])
+def test_a_scenario_takes_the_options_that_it_uses_and_refuses_the_others(name: str) -> None:
+    """An option without effect is a mistake that is told, in the command's help and under plain locust."""
+    known = {option.name for option in COMMAND_OPTIONS if option.of(name)}
+    given = {option.dest: option.default for option in OPTIONS}
+
+    assert ("rate" in known) != ("users" in known)
+    assert ("trace" in known) == (name == "arrivals")
+    assert misplaced(name, given) is None
+    assert misplaced(name, {**given, "leave_share": 0.5}) == (
+        None if name == "hangup" else f"--leave-share has no effect in {name}: it is for hangup"
+    )
+    assert misplaced("mine", {**given, "leave_share": 0.5}) is None
+
+
+def test_times_are_whole_seconds() -> None:
+    """As locust writes them; what is no time is told."""
+    assert [whole_seconds(text) for text in ("90", "30s", "5m", "1h30m")] == [90, 30, 300, 5400]
+    for text in ("", "soon", "0s", "1.5h", "-3s"):
+        with pytest.raises(ValueError, match="write it like 90s, 5m or 1h30m"):
+            whole_seconds(text)

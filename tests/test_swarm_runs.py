@@ -338,7 +338,7 @@ def test_what_goes_to_another_machine_is_told_first(tmp_path: Path) -> None:
     found = run("arrivals", *options, report=tmp_path, key="k")
 
     assert found.exit_code == 2
-    assert "600 requests for 60 s" in found.said
+    assert "600 requests in 60 s" in found.said
     assert "115,200 tokens" in found.said
     assert "cost unknown" in found.said
 

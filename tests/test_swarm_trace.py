@@ -225,7 +225,7 @@ def test_what_a_trace_costs_is_the_sum_of_its_requests(tmp_path: Path) -> None:
     assert (cost.requests, cost.tokens, cost.seconds) == (3, 540, 3)
     assert (cost.credits_each, cost.credits) == (each[1], 2 * each[0] + each[1])
     line = cost.lines(target, model, 10, None)
-    assert "3 requests for 3 s; up to 540 tokens; up to " in line
+    assert "3 requests in 3 s; up to 540 tokens; up to " in line
 
 
 def test_a_traces_content_and_speed_are_what_runs_are_compared_by() -> None:
@@ -316,12 +316,17 @@ USAGE = {
     "a bad line": ("arrivals", "timestamp\n1\nx\n", (), "trace.csv:3: timestamp 'x'"),
     "an empty trace": ("arrivals", "", (), "holds no request"),
     "a trace and a rate": ("arrivals", "timestamp\n1\n", ("--rate", "3"), "--rate does not go with --trace"),
-    "another scenario": ("steady", "timestamp\n1\n", (), "--trace is for the scenario arrivals"),
+    "another scenario": (
+        "steady",
+        "timestamp\n1\n",
+        (),
+        "--trace has no effect in steady: it is for arrivals",
+    ),
     "another machine": (
         "arrivals",
         "timestamp,prompt_tokens,max_tokens\n0,100,20\n30,100,20\n",
         ("--host", "http://192.0.2.1/v1"),
-        "2 requests for 30 s; up to 240 tokens; cost unknown",
+        "2 requests in 30 s; up to 240 tokens; cost unknown",
     ),
 }
 

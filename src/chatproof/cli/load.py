@@ -23,15 +23,22 @@ from chatproof.verdict import Exit
 def command() -> None:
     """Measure how fast a deployment streams: one scenario a question.
 
-    With nothing given the embedded reference is measured. Every scenario is a plain locust file too:
-    locust -f load/steady.py.
+    \b
+    chatproof load steady                      what it looks like, on the embedded reference
+    chatproof load steady --target staging.toml --users 50 --duration 2m --yes
+    chatproof load capacity --target staging.toml --slo 'ttft_p95<800ms' --yes
+
+    The target is --target FILE, --base-url URL, or BEATRA_BASE_URL with BEATRA_API_KEY. What will be sent is told
+    and must be confirmed before load goes to another machine; --yes confirms it. Every scenario is a plain locust
+    file too: locust -f load/steady.py. What the figures mean: docs/reading-a-load-report.md.
     """
 
 
 def _click(option: Option) -> click.Option:
     flag = f"--{option.name}"
+    said = f"{option.help[0].upper()}{option.help[1:]}."
     if option.parse is None:
-        return click.Option([flag, option.dest], is_flag=True, help=option.help)
+        return click.Option([flag, option.dest], is_flag=True, help=said)
     name = {str: "text", whole_seconds: "time"}.get(option.parse, "number")
     kind: click.ParamType[Any] = (
         click.Choice(option.choices) if option.choices else Parsed(name, option.parse)
@@ -43,7 +50,8 @@ def _click(option: Option) -> click.Option:
         default=list(option.default) if option.repeats else option.default,
         show_default=shown,
         multiple=option.repeats,
-        help=option.help,
+        metavar=option.shown or None,
+        help=said,
     )
 
 
@@ -62,8 +70,9 @@ for _found in scenarios():
     command.add_command(
         click.Command(
             _found.name,
-            params=[_click(option) for option in COMMAND_OPTIONS],
+            params=[_click(option) for option in COMMAND_OPTIONS if option.of(_found.name)],
             callback=_scenario(_found.name),
+            short_help=f"{_found.question.partition(':')[0]}?",
             help=_found.question,
             epilog=EXIT_CODES,
         )
@@ -73,7 +82,7 @@ for _found in scenarios():
 command.add_command(load_overhead.command)
 
 
-@command.command("compare", epilog=EXIT_CODES)
+@command.command("compare", short_help="Is B slower than A?", epilog=EXIT_CODES)
 @click.argument("a")
 @click.argument("b")
 @click.option("--users", type=click.IntRange(1), default=10, show_default=True, help="Users of each run.")
@@ -86,9 +95,10 @@ command.add_command(load_overhead.command)
 )
 @click.option("--yes", is_flag=True, help="Do not ask before load goes to another machine.")
 def compare(a: str, b: str, users: int, duration: int, yes: bool) -> None:
-    """Compare A and B: two report folders, or two live targets (target files or base URLs) measured in turns.
+    """Is B slower than A? Two report folders, or two live targets (target files or base URLs) measured in turns.
 
-    Recorded runs are compared only where their fingerprints match. Exit 1: B is slower.
+    Recorded runs are compared only where they were made alike; "cannot compare" says what differs. Live targets are
+    measured A B B A A B ..., twelve runs of `steady`. Exit 1: B is slower, by at least a tenth and beyond doubt.
     """
     try:
         if (Path(a) / "report.json").is_file() and (Path(b) / "report.json").is_file():

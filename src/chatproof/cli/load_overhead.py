@@ -42,7 +42,7 @@ class Parsed(click.ParamType[Any]):
             return self.fail(str(wrong), param, ctx)
 
 
-@click.command("overhead", epilog=EXIT_CODES)
+@click.command("overhead", short_help="What does a gateway add to its upstream?", epilog=EXIT_CODES)
 @click.option(
     "--target", metavar="FILE", help="The gateway's target file; --base-url and BEATRA_BASE_URL do too."
 )

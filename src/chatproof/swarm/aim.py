@@ -92,13 +92,14 @@ class Estimate:
     seconds: float | None = None  # a trace's own time
     tokens: int | None = None  # of all requests, where each one's size is known
     credits: Decimal | None = None
+    kind: str = ""  # what is sent, where neither a number of requests nor of users tells
 
     def lines(self, target: Target, model: str, users: int, seconds: float | None) -> str:
         """The estimate for a person."""
         budget = target.budget
         asked = f"{self.requests:,} requests" if self.requests is not None else f"{users} users without pause"
         lasts = self.seconds or seconds
-        time = f"for {lasts:.6g} s" if lasts else "until stopped"
+        asked += f" in {lasts:,.4g} s" if lasts else " until stopped"
         limit = f"at most {budget.load_requests:,} requests"
         if budget.credits is not None:
             limit += f" and {budget.credits} credits"
@@ -108,7 +109,7 @@ class Estimate:
         if self.credits_each is not None:
             credits = most * self.credits_each if self.credits is None else self.credits
             cost = f"up to {credits:f} credits"
-        return f"load on {target.base_url}, model {model}: {asked} {time}; {tokens}; {cost}; budget: {limit}"
+        return f"load on {target.base_url}, model {model}: {self.kind or asked}; {tokens}; {cost}; budget: {limit}"
 
 
 def estimate(target: Target, model: str, workloads: tuple[Workload, ...], requests: int | None) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,7 @@ from chatproof.swarm import aim, progress
 from chatproof.swarm.arrivals import Leg, expected
 from chatproof.swarm.ask import Workload
 from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.plan import trace_of
+from chatproof.swarm.plan import misplaced, trace_of
 from chatproof.swarm.trace import Trace
 from chatproof.target import Target
 
@@ -60,6 +60,10 @@ def brief(
         progress.say("no target given: EMBEDDED REFERENCE")
     model = aim.model_of(target, given["model"])
     workloads = tuple(user_class.workloads(given))
+    scenario = user_class.scenario or user_class.__name__.lower()
+    wrong = misplaced(scenario, given)
+    if wrong:
+        raise aim.UsageError(wrong)
     if given["trace"] and not user_class.plays_traces:
         raise aim.UsageError("--trace is for the scenario arrivals: leave it out, or run that one")
     trace = trace_of(given, seconds)
@@ -73,10 +77,12 @@ def brief(
         terms = aim.slo_of(target, OF_THE_REFERENCE)
     aim.measurable(terms, workloads)
     cost = _cost(target, model, workloads, legs, trace)
+    if user_class.search:
+        cost = replace(cost, kind=f"a search from {given['rate']:g}/s up to {given['max_rate']:g}/s")
     aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
     Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
     return Briefing(
-        scenario=user_class.scenario or user_class.__name__.lower(),
+        scenario=scenario,
         target=target,
         embedded=found is None,
         model=model,

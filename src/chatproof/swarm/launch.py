@@ -15,21 +15,22 @@ from typing import Any
 from chatproof.metrics.compare import LEAST_PAIRS
 from chatproof.swarm.aim import UsageError
 from chatproof.swarm.compare import Compared, compare_live
-from chatproof.swarm.plan import OPTIONS, Option, at_least_one, whole_seconds
+from chatproof.swarm.plan import CLOSED, OPTIONS, Option, at_least_one, whole_seconds
 from chatproof.swarm.recorded import read_run
 from chatproof.swarm.side_by_side import Measure, Side, Turns, Unmeasured, confirm, in_turns, named_by
 from chatproof.target import folder
 from chatproof.verdict import Exit
 
 DURATION = "30s"
+TIMED = (*CLOSED, "arrivals", "spike")  # a search ends by itself
 RUN_OPTIONS: tuple[Option, ...] = (
-    Option("base-url", str, None, "the target's base URL, ending in /v1; --target FILE does too"),
-    Option("users", at_least_one, 10, "users of a closed loop, of all workers together"),
-    Option("duration", whole_seconds, None, "how long, such as 5m or 8h; else 30s, and a --trace to its end"),
-    Option("processes", at_least_one, None, "worker processes on this machine"),
+    Option("base-url", str, None, "base URL ending in /v1, where there is no target file", shown="URL"),
+    Option("users", at_least_one, 10, "how many wait for answers at a time, of all workers", only=CLOSED),
+    Option("duration", whole_seconds, None, "how long, such as 90s, 5m or 8h; else 30s", only=TIMED),
+    Option("processes", at_least_one, None, "worker processes on this machine; else one"),
     Option("web", None, False, "locust's web UI on port 8089 instead of a headless run"),
 )
-COMMAND_OPTIONS: tuple[Option, ...] = (*RUN_OPTIONS, *OPTIONS)
+COMMAND_OPTIONS: tuple[Option, ...] = (OPTIONS[0], *RUN_OPTIONS, *OPTIONS[1:])  # what names the target first
 _LOCUST = {"base_url": "--host", "users": "--users", "duration": "--run-time", "processes": "--processes"}
 
 

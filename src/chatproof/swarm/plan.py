@@ -60,39 +60,84 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     repeats: bool = False
+    shown: str = ""  # what stands for its value in help
+    only: tuple[str, ...] = ()  # the scenarios of ours that it is for; else all
 
     @property
     def dest(self) -> str:
         """Its name as an attribute."""
         return self.name.replace("-", "_")
 
+    @property
+    def help_everywhere(self) -> str:
+        """Its help where all scenarios' options stand together."""
+        return f"{self.help} ({', '.join(self.only)})" if self.only else self.help
+
+    def of(self, scenario: str) -> bool:
+        """Whether a scenario uses it; one that is not ours may use any."""
+        return not self.only or scenario in self.only or scenario not in (*CLOSED, *OPEN)
+
+
+CLOSED = ("steady", "soak", "mixed", "hangup")  # users who wait for their answers
+OPEN = ("arrivals", "spike", "capacity")  # requests that come when they are due
+SIZED = ("steady", "soak", "hangup", *OPEN)
+_TRACE, _SEARCH = ("arrivals",), ("capacity",)
 
 OPTIONS: tuple[Option, ...] = (
+    Option("target", str, None, "target file; with none, and no URL, the embedded reference", shown="FILE"),
+    Option("model", str, None, "model to ask for; else the target's first, else auto", shown="NAME"),
+    Option("rate", positive, 10.0, "requests a second, of all workers together", only=OPEN),
     Option(
-        "target", str, None, "target file; --host URL or BEATRA_BASE_URL do too; none: the embedded reference"
+        "arrival",
+        str,
+        "poisson",
+        "how they are spread: at random, or evenly",
+        choices=("poisson", "constant"),
+        only=OPEN,
     ),
-    Option("model", str, None, "model to ask for; else the target's first, else auto"),
-    Option("rate", positive, 10.0, "requests a second, of all workers together (open-loop scenarios)"),
-    Option("arrival", str, "poisson", "how arrivals are spread (open loop)", choices=("poisson", "constant")),
-    Option("trace", str, None, "file of recorded starts and sizes to play: CSV or JSON lines (arrivals)"),
-    Option("speed", positive, 1.0, "how many times as fast as recorded the --trace is played (arrivals)"),
-    Option("prompt-cap", at_least_one, 4096, "longest prompt that is taken from a --trace (arrivals)"),
-    Option("answer-cap", at_least_one, 1024, "longest answer that is taken from a --trace (arrivals)"),
-    Option("prompt-tokens", at_least_one, 64, "length of each prompt, about"),
-    Option("max-tokens", at_least_one, 128, "length of each answer, at most"),
-    Option("stream-share", fraction, 1.0, "share of requests that ask for a stream"),
-    Option("leave-share", fraction, 0.2, "share of clients that hang up mid-stream (hangup)"),
-    Option("spike-factor", positive, 5.0, "how many times --rate the burst brings (spike)"),
-    Option("step-s", positive, 10.0, "length of one step of the search (capacity)"),
-    Option("max-rate", positive, 1000.0, "highest rate that the search tries (capacity)"),
-    Option("slo", str, (), "objective such as 'ttft_p95<800ms'; wins over the target's [slo]", repeats=True),
+    Option(
+        "trace",
+        str,
+        None,
+        "recorded starts and sizes to play, to their end or for --duration",
+        shown="FILE",
+        only=_TRACE,
+    ),
+    Option("speed", positive, 1.0, "how many times as fast as recorded a --trace is played", only=_TRACE),
+    Option("prompt-cap", at_least_one, 4096, "longest prompt taken from a --trace, in tokens", only=_TRACE),
+    Option("answer-cap", at_least_one, 1024, "longest answer taken from a --trace, in tokens", only=_TRACE),
+    Option("prompt-tokens", at_least_one, 64, "length of each prompt, about", only=SIZED),
+    Option("max-tokens", at_least_one, 128, "length of each answer, at most", only=SIZED),
+    Option("stream-share", fraction, 1.0, "share of requests that ask for a stream", only=SIZED),
+    Option("leave-share", fraction, 0.2, "share of streams that the client hangs up on", only=("hangup",)),
+    Option("spike-factor", positive, 5.0, "how many times --rate the burst brings", only=("spike",)),
+    Option("step-s", positive, 10.0, "seconds that one step of the search lasts", only=_SEARCH),
+    Option("max-rate", positive, 1000.0, "highest rate that the search tries", only=_SEARCH),
+    Option(
+        "slo",
+        str,
+        (),
+        "objective such as 'ttft_p95<800ms', may be repeated; wins over the target's [slo]",
+        repeats=True,
+        shown="TERM",
+    ),
     Option("seed", int, 1, "same seed, same prompts and arrivals"),
     Option("sample-share", fraction, 0.05, "share of streams whose raw bytes are judged in full"),
-    Option("drain-s", positive, 10.0, "how long streams may end in after the run's time"),
-    Option("report", str, None, "folder for report.json and samples.jsonl"),
-    Option("stop-file", str, None, "the run ends when this file appears"),
+    Option(
+        "drain-s", positive, 10.0, "seconds that streams have left at the end, before they are still_running"
+    ),
+    Option("report", str, None, "folder to write the report to", shown="DIR"),
+    Option("stop-file", str, None, "end the run when this file appears", shown="FILE"),
     Option("yes", None, False, "do not ask before load goes to another machine"),
 )
+
+
+def misplaced(scenario: str, options: Mapping[str, Any]) -> str | None:
+    """Which option was given that this scenario has no use for, and what does; None where all are of use."""
+    for option in OPTIONS:
+        if not option.of(scenario) and options[option.dest] != option.default:
+            return f"--{option.name} has no effect in {scenario}: it is for {', '.join(option.only)}"
+    return None
 
 
 _ONLY = "is for a --trace: name one, or leave it out"

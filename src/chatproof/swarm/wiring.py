@@ -49,7 +49,10 @@ _listening: list[bool] = []
 
 def _add_options(parser: Any) -> None:
     for option in OPTIONS:
-        extra: dict[str, Any] = {"help": option.help, "include_in_web_ui": option.dest not in _HIDDEN}
+        extra: dict[str, Any] = {
+            "help": option.help_everywhere,
+            "include_in_web_ui": option.dest not in _HIDDEN,
+        }
         if option.parse is None:
             extra |= {"action": "store_true"}
         elif option.repeats:
