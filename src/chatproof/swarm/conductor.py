@@ -186,6 +186,7 @@ class Conductor:
             soak=self._briefing.soak,
         )
         self.judge(ended)
+        self.finishing = False
 
     def hurry(self, reason: str) -> None:
         """A run that is ending ends now: somebody waits for it."""
@@ -193,18 +194,14 @@ class Conductor:
         self._until = min(self._until, time.monotonic() + INTERRUPTED_DRAIN_S + HASTY_REPORTS_S)
         self._send("chatproof-stop", {"drain_s": INTERRUPTED_DRAIN_S}, None)
 
-    def broke(self, cause: str) -> bool:
-        """Something of ours failed, so that the run is INVALID; whether that is its first failure."""
-        if not self.running or self.broken is not None:
-            return False
+    def broke(self, cause: str) -> None:
+        """Something of ours failed: the run is INVALID, and shall end."""
         self.broken = cause
         self._until = min(self._until, time.monotonic() + HASTY_REPORTS_S)
-        return True
 
     def abandon(self, cause: str) -> None:
         """Nobody will end the run: it is over, without a report."""
-        if self.running:
-            self.verdict = Verdict(Exit.INVALID, cause)
+        self.verdict = Verdict(Exit.INVALID, cause)
 
     def judge(self, ended: Ended) -> None:
         """Makes the section and the verdict, and writes both."""

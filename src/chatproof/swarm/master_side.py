@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class MasterSide:
         self._stop_timeout = 0.0
         self._conducting: gevent.Greenlet | None = None
         self._end: End | None = None
-        self._leaving = False
+        self._leaving = self._broke = self._over = False
         self._said: set[str] = set()
 
     # --- before a run ---------------------------------------------------------------------------------------
@@ -136,23 +136,25 @@ class MasterSide:
     def begun(self, environment: Any, **_: Any) -> None:
         """Locust starts a test."""
         conductor = self.conductor
-        if conductor is None or self._leaving or (conductor.running and not conductor.finishing):
-            return  # more users join a run that goes on
-        if self._conducting is not None:
+        if conductor is None or self._leaving:
+            return
+        if self._conducting is not None and not self._conducting.ready():
+            if self._end is None and not conductor.finishing:
+                return  # more users join a run that goes on
             self._conducting.join()  # the report of the run before is being written
+        self._end, self._conducting, self._broke, self._over = None, None, False, False
+        self.environment.stop_timeout = self._stop_timeout
         if self.environment.host and self.environment.host.rstrip("/") != conductor.target.base_url:
             try:
                 self._brief()  # the web form named another target
             except (TargetError, ValueError) as problem:
                 progress.say(f"usage: {problem}")
+                self._over = True
                 gevent.spawn(self.runner.stop)
                 return
         assert self.conductor is not None
         assert self._briefing is not None
-        self._end = None
-        self.environment.stop_timeout = self._stop_timeout
-        self.conductor.start(self._workers())
-        self._conducting = gevent.spawn(self._conduct_safely, self.conductor, self._briefing)
+        self._conducting = gevent.spawn(self._conduct_safely, self.conductor, self._briefing, self._workers())
 
     def connected(self, client_id: str, **_: Any) -> None:
         """A worker connects; one that comes after the start takes no part in this run."""
@@ -168,7 +170,7 @@ class MasterSide:
     def stopping(self, environment: Any, **_: Any) -> None:
         """Locust stops a test: by its web page, or because no worker is left."""
         self._ask("locust stopped the test", hasty=False)
-        if self.conductor is None or not self.conductor.running:
+        if self._conducting is None or self._over:
             self.environment.stop_timeout = USERS_LEAVE_S  # what they still do is in no report
 
     def quitting(self, environment: Any, **_: Any) -> None:
@@ -193,16 +195,20 @@ class MasterSide:
 
     def broke(self, trace: str, where: str = "") -> None:
         """Something of ours failed and nobody caught it: the run ends INVALID, and says so."""
-        conductor = self.conductor
+        if self._broke:
+            return  # what follows from the first failure is not told
+        self._broke = True
         cause = f"chatproof itself failed{where}: {trace.strip().splitlines()[-1]}"
-        if conductor is None or not conductor.broke(cause):
-            return  # the first failure is told; what follows from it is not
         progress.say(f"{cause}: please report this\n{trace.rstrip()}")
-        if self._conducting is None or self._conducting.ready():
+        self.environment.process_exit_code = int(Exit.INVALID)
+        if self.conductor is not None:
+            self.conductor.broke(cause)
+        if not self._over and (self._conducting is None or self._conducting.ready()):
             self._give_up(cause)
 
     def _give_up(self, cause: str) -> None:
         """The greenlet that should end the run is no more."""
+        self._over = True
         self.environment.process_exit_code = int(Exit.INVALID)
         if self.conductor is not None:
             self.conductor.abandon(cause)
@@ -211,8 +217,9 @@ class MasterSide:
 
     # --- the run --------------------------------------------------------------------------------------------
 
-    def _conduct_safely(self, conductor: Conductor, briefing: Briefing) -> None:
+    def _conduct_safely(self, conductor: Conductor, briefing: Briefing, workers: Sequence[str]) -> None:
         try:
+            conductor.start(workers)
             self._conduct(conductor, briefing)
         except Exception:
             trace = traceback.format_exc()
@@ -267,6 +274,7 @@ class MasterSide:
 
     def _say_how_it_ended(self, conductor: Conductor) -> None:
         """Says it, and sets the exit code before locust asks for it."""
+        self._over = True
         if conductor.verdict is None:
             return
         self.environment.process_exit_code = int(conductor.verdict.exit)
@@ -278,7 +286,7 @@ class MasterSide:
     def _ask(self, reason: str, *, hasty: bool) -> None:
         """Leaves the word that the run shall end; the first reason stays, haste may be added."""
         conductor = self.conductor
-        if conductor is None or not conductor.running:
+        if conductor is None or self._conducting is None or self._over:
             return
         self._end = End(self._end.reason if self._end else reason, hasty)
         if hasty and conductor.finishing:
@@ -288,10 +296,8 @@ class MasterSide:
         """Has locust end, or wait for the next run where there is a web page."""
         if self._leaving:
             return
-        if self.environment.parsed_options.headless:
-            self.runner.quit()
-        else:
-            self.runner.stop()
+        ends = self.runner.quit if self.environment.parsed_options.headless else self.runner.stop
+        gevent.spawn(ends)  # whoever calls it may be ended by it
 
     # --- workers --------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class Reporter:
         self._troubles: list[str] = []
         self._told: set[str] = set()
         self._wake = Event()
+        self._over = False
         self._task = gevent.spawn(self._all_the_while)
 
     def begins(self, begun: Begun) -> None:
@@ -62,6 +63,7 @@ class Reporter:
 
     def last(self) -> None:
         """Sends the last report, and waits until the master has every one."""
+        self._over = True
         self._report(final=True)
         patience = time.monotonic() + LAST_PATIENCE_S
         while self._outbox.waiting and time.monotonic() < patience:
@@ -77,7 +79,9 @@ class Reporter:
             self._wake.wait(REPORT_S)
             self._wake.clear()
             now = time.monotonic_ns()
-            if now - last_ns >= REPORT_S * 1e9:
+            if self._over:
+                pass  # what is not acknowledged is still sent again
+            elif now - last_ns >= REPORT_S * 1e9:
                 last_ns = now
                 self._report(final=False)
             elif self._begun:  # the master must know it if this process dies
