@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -136,7 +137,7 @@ def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1)
         words = ["-m", "locust", "-f", str(ROOT / "load/steady.py"), "--headless", "--skip-log-setup"]
         rate = max(1, work.users // 2) if work.users < 200 else work.users // 3
         load = ["-u", str(work.users), "-r", str(rate), "-t", f"{work.seconds:g}s"]
-        several = ["--processes", str(workers)] if workers > 1 else []
+        several = _several(workers) if workers > 1 else []
         aim = ["--host", f"{root}{work.path}/v1", "--report", folder]
         launched = time.monotonic_ns()
         done = subprocess.run(
@@ -152,6 +153,12 @@ def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1)
             sys.exit(f"locust left no report:\n{done.stderr[-2000:]}")
         lines = (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     return Run(report["load"], report["verdict"], [json.loads(line) for line in lines], launched)
+
+
+def _several(workers: int) -> list[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:  # locust's own port may be in use
+        port = str(free.getsockname()[1])
+    return ["--processes", str(workers), "--master-bind-port", port, "--master-port", port]
 
 
 def locust(work: Work, binaries: Binaries) -> Row:

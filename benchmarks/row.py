@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.source import Log
 
 LAG_LIMIT_MS = 2.0
+RAMP_S = 1.0  # over which a client that can spreads the starts of its users
 SATURATING_ROUNDS = 16
 
 

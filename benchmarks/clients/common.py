@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-RAMP_S = 1.0  # starts are spread, so that a thousand users do not move in step
+from benchmarks.row import RAMP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Load:
     begun_ns: int = field(default_factory=time.monotonic_ns)
 
     def start_of(self, number: int) -> float:
-        """When a user starts, in seconds."""
+        """When a user starts, in seconds: spread, so that a thousand users do not move in step."""
         return RAMP_S * number / self.users
 
     def goes_on(self) -> bool:

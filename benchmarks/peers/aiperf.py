@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.peers.environment import environment, tokenizer
 from benchmarks.peers.process import Ended, run, wall_offset
-from benchmarks.row import Told, Work
+from benchmarks.row import RAMP_S, Told, Work
 
 NAME = "aiperf 0.13.0"
 PACKAGES = ("aiperf==0.13.0",)
@@ -27,6 +27,7 @@ def once(root: str, work: Work) -> Told | None:
             "url": f"{root}{work.path}",
             "endpoint-type": "chat",
             "concurrency": work.users,
+            "concurrency-ramp-duration": RAMP_S,
             "request-count": work.requests,
             "workers-max": 1,
             "tokenizer": words,

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.peers.environment import environment, tokenizer
 from benchmarks.peers.process import Ended, run, wall_offset
-from benchmarks.row import Told, Work
+from benchmarks.row import RAMP_S, Told, Work
 
 NAME = "guidellm 0.8.1"
 PACKAGES = ("torch==2.13.0", "guidellm==0.8.1")
@@ -26,7 +26,7 @@ def once(root: str, work: Work) -> Told | None:
         backend = f"kind=openai_http,target={root}{work.path},model=bench,request_format=/v1/chat/completions"
         options = {
             "backend": backend,
-            "profile": f"kind=concurrent,streams={work.users}",
+            "profile": f"kind=concurrent,streams={work.users},rampup_duration={RAMP_S}",
             "constraint": f"kind=max_requests,count={work.requests}",
             "tokenizer": f"kind=hf_auto,model={words}",
             "data": "kind=synthetic_text,prompt_tokens=16,output_tokens=128",

@@ -29,7 +29,10 @@ def once(root: str, work: Work) -> Told | None:
 
 
 def _settings(root: str, work: Work, words: Path, folder: Path) -> dict[str, Any]:
-    """Its YAML, of which JSON is a part. By default a worker would hold 100 users, however many are asked for."""
+    """Its YAML, of which JSON is a part. By default a worker would hold 100 users, however many are asked for.
+
+    It starts all users at once: a slow start is what it does not know.
+    """
     stage = {"num_requests": work.requests, "concurrency_level": work.users}
     load = {"type": "concurrent", "num_workers": 1, "worker_max_concurrency": work.users, "stages": [stage]}
     fields = {"request": False, "response": False}
