@@ -58,19 +58,34 @@ def _why_not(run: Run, row: Row) -> str:
     return ""
 
 
-def most_held(binaries: Binaries, workers: int, cores: str, first: int = FIRST) -> Held | None:
-    """The last of growing loads that was held; each is tried up to three times. None where not even the first was."""
-    best: Held | None = None
-    users = first
+@dataclass(frozen=True, slots=True)
+class Most:
+    """The highest load that some workers held, and what was wrong with the next."""
+
+    workers: int
+    users: int
+    then: str
+
+    def __str__(self) -> str:
+        several = "s" if self.workers > 1 else ""
+        return f"{self.users} by {self.workers} worker{several} (at the next step: {self.then})"
+
+
+def most_held(binaries: Binaries, workers: int, cores: str, first: int = FIRST) -> Most:
+    """The last of growing loads that was held, each tried up to three times; 0 where not even the first was."""
+    held, users = 0, first
     while users <= LAST:
         work = replace(WORKS[-1], name=f"paced {users}", users=users)
-        tries = (look(binaries, work, workers, cores) for _ in range(work.tries))
-        held = next((found for found in tries if not found.why_not), None)
-        if held is None:
-            break
-        print(f"{workers} workers hold {users}", file=sys.stderr)
-        best, users = held, round(users * STEP)
-    return best
+        why_not = ""
+        for _ in range(work.tries):
+            why_not = look(binaries, work, workers, cores).why_not
+            if not why_not:
+                break
+        print(f"{workers} workers, {users} streams: {why_not or 'held'}", file=sys.stderr)
+        if why_not:
+            return Most(workers, held, why_not)
+        held, users = users, round(users * STEP)
+    return Most(workers, held, "not tried")
 
 
 def compared(binaries: Binaries) -> str:
@@ -78,13 +93,11 @@ def compared(binaries: Binaries) -> str:
     if CORES < ENOUGH_CORES:
         return f"{_not_measured()}\n\n{_cost(binaries)}"
     one = most_held(binaries, 1, CLIENT_CORE)
-    two = most_held(binaries, 2, f"{CLIENT_CORE},2", first=one.users if one else FIRST)
-    if one is None or two is None:
-        return f"One worker against two: not measured: not even {FIRST} paced streams were held."
-    ratio = two.users / one.users
+    two = most_held(binaries, 2, f"{CLIENT_CORE},2", first=one.users or FIRST)
+    ratio = f"{two.users / one.users:.2f} x" if one.users else "no ratio"
     return (
-        f"Paced streams held: {one.users} by one worker on core {CLIENT_CORE}, {two.users} by two on cores"
-        f" {CLIENT_CORE} and 2: {ratio:.2f} x (design floor {FLOOR} x; steps of {STEP} x)."
+        f"Paced streams held: {one}, {two}, the workers on cores {CLIENT_CORE} and 2: {ratio} (design floor"
+        f" {FLOOR} x; steps of {STEP} x)."
     )
 
 
