@@ -87,7 +87,7 @@ def test_a_target_that_never_meets_it_is_given_up() -> None:
     found = searched(CapacitySearch(64), 0.0)
 
     assert (found.knee, found.not_met) == (None, 1)
-    assert found.reason == "not even 1/s meets the SLO"
+    assert found.reason == "not even 1/s was shown to meet the SLO"
 
 
 @given(st.lists(st.sampled_from([PASS, FAIL, INCONCLUSIVE]), min_size=24, max_size=24))

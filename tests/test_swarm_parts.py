@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from chatproof.answer import NONCE
 from chatproof.contract import Level
-from chatproof.metrics import Histogram, StreamRow
+from chatproof.metrics import Histogram, Judgement, StreamRow
+from chatproof.metrics.slo import fewest, weigh
 from chatproof.metrics.terms import parse_terms
 from chatproof.record import Ending, Read
 from chatproof.swarm import health as fitness
@@ -30,6 +31,7 @@ from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
 from chatproof.swarm.output import finite
 from chatproof.swarm.plan import OPTIONS, misplaced, whole_seconds
+from chatproof.swarm.search import step_seconds
 from chatproof.swarm.summary import Ended, load_section, verdict
 from chatproof.target import read_contract
 from chatproof.verdict import Exit
@@ -411,3 +413,31 @@ def test_times_are_whole_seconds() -> None:
     for text in ("", "soon", "0s", "1.5h", "-3s"):
         with pytest.raises(ValueError, match="write it like 90s, 5m or 1h30m"):
             whole_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("slo", "rate", "first", "second"),
+    [
+        ("ttft_p95<1s", 100, 10, 30),  # 59 requests can show it: there are 1000
+        ("ttft_p95<1s", 2, 59, 177),  # ... and 118 take 59 seconds
+        ("ttft_p99<1s", 1, 120, 360),  # 598 would take ten minutes
+    ],
+)
+def test_a_step_of_a_search_lasts_until_it_can_be_judged(
+    slo: str, rate: float, first: float, second: float
+) -> None:
+    """A step that is too short to show anything would send the search to ever lower rates."""
+    need = fewest(parse_terms([slo]))
+
+    assert step_seconds(10, rate, need, longer=False) == first
+    assert step_seconds(10, rate, need, longer=True) == second
+
+
+def test_the_fewest_streams_are_the_verdicts_own() -> None:
+    """One stream fewer, all within the limit, is still inconclusive."""
+    for text, count in (("ttft_p95<1s", 59), ("ttft_p99<1s", 299), ("complete_fraction>=0.999", 2995)):
+        (term,) = parse_terms([text])
+
+        assert fewest([term]) == count
+        assert weigh(0, count, term.allowed) is Judgement.PASS
+        assert weigh(0, count - 1, term.allowed) is Judgement.INCONCLUSIVE

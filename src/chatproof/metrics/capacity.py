@@ -110,7 +110,7 @@ class CapacitySearch:
         if met is None:
             lowest = not_met if not_met is not None else self.low
             if lowest <= self.low / 2**HALVINGS:
-                return f"not even {lowest:g}/s meets the SLO"
+                return f"not even {lowest:g}/s was shown to meet the SLO"
             return Ask(lowest / 2)
         if not_met is None:
             if self.high is not None and met >= self.high:

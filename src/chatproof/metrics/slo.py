@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, floor
+from math import ceil, floor, log, log1p
 from typing import Final
 
 from chatproof.metrics.binomial import ALPHA, at_least, at_most, share_above, share_below
@@ -159,6 +159,11 @@ def more_needed(over: float, n: int, allowed: float) -> int | None:
         else:
             short = middle
     return max(0, enough - n)
+
+
+def fewest(terms: Iterable[Term]) -> int:
+    """The fewest streams that can show all terms to be met: 59 for a p95, 299 for a p99, at least 1."""
+    return max((ceil(log(ALPHA) / log1p(-term.allowed)) for term in terms), default=1)
 
 
 def hopeless(term: Term, rows: Sequence[StreamRow], planned: int) -> bool:

@@ -111,7 +111,9 @@ OPTIONS: tuple[Option, ...] = (
     Option("stream-share", fraction, 1.0, "share of requests that ask for a stream", only=SIZED),
     Option("leave-share", fraction, 0.2, "share of streams that the client hangs up on", only=("hangup",)),
     Option("spike-factor", positive, 5.0, "how many times --rate the burst brings", only=("spike",)),
-    Option("step-s", positive, 10.0, "seconds that one step of the search lasts", only=_SEARCH),
+    Option(
+        "step-s", positive, 10.0, "seconds that a step lasts, if that is enough to judge it", only=_SEARCH
+    ),
     Option("max-rate", positive, 1000.0, "highest rate that the search tries", only=_SEARCH),
     Option(
         "slo",

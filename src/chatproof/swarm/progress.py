@@ -50,22 +50,14 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
     ]
     if section["interrupted"]:
         lines.append(f"  {section['reason']}: this is what was measured until then")
-    for name in ("ttft", "itl", "tpot", "e2e"):
-        figure = metrics[name]
-        if figure["n"]:
-            shown = "  ".join(
-                f"{label} {_ms(figure[f'{label}_s'])}" for label in ("p50", "p90", "p95", "p99")
-            )
-            adjusted = _ms(figure["adjusted"]["p95_s"])
-            lines.append(
-                f"  {name:<5} {shown}  (adjusted p95 {adjusted}; n {figure['n']}, {figure['clock']} clock)"
-            )
+    lines += _figures({name: metrics[name] for name in ("ttft", "itl", "tpot", "e2e")})
     rate = section["rate"]
-    asked = f"asked {rate['asked']:.4g}/s, " if rate["asked"] else ""
+    searched = "capacity" in section  # its rates stand with its steps
+    asked = f"asked {rate['asked']:.4g}/s, " if rate["asked"] and not searched else ""
     lines.append(f"  {asked}achieved {_number(rate['achieved'])}/s, {_number(rate['tokens_per_s'])} tokens/s")
     for step in section.get("capacity", {"steps": []})["steps"]:
         shown = "  ".join(
-            f"{name} {_ms(value)}"
+            f"{name[:-2].replace('_', ' ')} {_ms(value)}"
             for name, value in step.items()
             if name[-2:] == "_s" and "_p" in name and name != "rate_per_s"
         )
@@ -90,6 +82,24 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
         f"{verdict.name.upper() if verdict.exit != 2 else 'USAGE'} (exit {int(verdict.exit)}, {meaning}): {verdict.why}"
     )
     return lines
+
+
+def _figures(metrics: Mapping[str, Any]) -> list[str]:
+    """The adjusted percentiles, and once why one is missing."""
+    lines: list[str] = []
+    missing: dict[str, None] = {}
+    for name, figure in metrics.items():
+        adjusted = figure["adjusted"]
+        if not figure["n"]:
+            continue
+        keys = [f"{label}_s" for label in ("p50", "p90", "p95", "p99")]
+        shown = "  ".join(f"{key[:-2]} {_ms(adjusted[key])}" for key in keys)
+        counted = f"n {adjusted['n']}"
+        if adjusted["unfinished"]:
+            counted += f", {adjusted['unfinished']} of them unfinished: infinitely slow"
+        lines.append(f"  {name:<5} {shown}  ({counted}; {figure['clock']} clock)")
+        missing |= {figure["reasons"][f"adjusted.{key}"]: None for key in keys if adjusted[key] is None}
+    return [*lines, *(f"  - not told: {reason}" for reason in list(missing)[:3])]
 
 
 class Line:

@@ -12,7 +12,7 @@ from chatproof.metrics import Histogram, StreamRow
 from chatproof.metrics.capacity import CapacitySearch, Outcome
 from chatproof.metrics.figures import adjusted
 from chatproof.metrics.measures import clock_of
-from chatproof.metrics.slo import hopeless
+from chatproof.metrics.slo import fewest, hopeless
 from chatproof.record import Ending
 from chatproof.swarm.arrivals import Leg
 from chatproof.swarm.conductor import Conductor
@@ -23,6 +23,8 @@ from chatproof.swarm.summary import slo_verdict
 NS = 1_000_000_000
 SETTLE_S = 10.0  # the longest that a step waits for its last streams
 LONGER = 3  # times the length, for a second try
+SPARE = 2  # times the fewest requests that can show it: room for some that are over
+MOST_S = 120.0  # a step is not stretched beyond that
 
 
 def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> str:
@@ -31,10 +33,11 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
     ledger = conductor.ledger
     assert ledger is not None
     found = CapacitySearch(low=min(options["rate"], options["max_rate"]), high=options["max_rate"])
+    need = fewest(conductor.terms)
     table: list[dict[str, Any]] = []
     reason = None
     while (ask := found.next) is not None and reason is None:
-        seconds = options["step_s"] * (LONGER if ask.longer else 1)
+        seconds = step_seconds(options["step_s"], ask.rate, need, longer=ask.longer)
         start_ns = time.monotonic_ns() - conductor.epoch_ns
         before = {health.worker: health for health in ledger.health}
         conductor.fly((Leg(ask.rate, seconds, options["arrival"]),))
@@ -57,7 +60,14 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
         outcome = _outcome(conductor, ledger, rows, before)
         found = found.after(outcome)
         table.append(_row(ask.rate, seconds, outcome, rows, conductor, stopped_early=stopped_early))
-        conductor.say(f"step {len(table)}: {ask.rate:.4g}/s {outcome.value}, {len(rows)} requests")
+        conductor.say(
+            f"step {len(table)}: {ask.rate:.4g}/s {outcome.value}, {len(rows)} requests in {seconds:.4g} s"
+        )
+        if outcome is Outcome.INCONCLUSIVE and ask.longer and len(rows) < need:
+            reason = (
+                f"{len(rows)} requests in {seconds:.4g} s cannot show that {ask.rate:.4g}/s meets the SLO, which takes "
+                f"{need}: give a higher --rate or a longer --step-s"
+            )
     result = found.result
     conductor.extra["capacity"] = {
         "knee_per_s": result.knee,
@@ -67,6 +77,12 @@ def search(conductor: Conductor, pause: Callable[[int | None], str | None]) -> s
         "steps": table,
     }
     return reason or f"the search ended: {result.reason}"
+
+
+def step_seconds(asked: float, rate: float, need: int, *, longer: bool) -> float:
+    """How long a step lasts: as asked, but for as many requests as may decide, within two minutes of it."""
+    enough = min(SPARE * need / rate, MOST_S)
+    return max(asked, enough) * (LONGER if longer else 1)
 
 
 def _has(rows: list[StreamRow]) -> bool:
