@@ -289,6 +289,17 @@ def test_the_advice_counts_the_workers_that_would_do() -> None:
     assert fitness.advice((), busy) == ""
 
 
+def test_the_advice_tells_a_full_machine_from_a_full_client() -> None:
+    """A client that used little of its core, and waited for it, needs another machine and not another process."""
+    kept = [Health(worker="w0", hub_lag=packed(50), cpu=[0.1] * 5, waited=[0.4] * 5)]
+    told = fitness.advice(complaints(kept, "kernel"), kept)
+
+    assert told.startswith(
+        "others had the core that the client needed, 40% of the time, while it used 10% of one"
+    )
+    assert "--processes" not in told
+
+
 # --- the verdict ---------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from chatproof.swarm import transport
 from chatproof.swarm.ask import Asker, Workload
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.health import settle_collector
+from chatproof.swarm.meters import settle_collector
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.trip import Limits
 

@@ -1,17 +1,13 @@
-"""Was the client fit to measure? Probes of one process, and the judgement that comes before any other.
+"""Was the client fit to measure? The judgement that comes before any other. Looks at no process itself.
 
-A probe is a cumulative snapshot; the judgement is pure. Thresholds carry their reasons: each is the lateness beyond
+What the probes of a worker saw is a cumulative snapshot. Thresholds carry their reasons: each is the lateness beyond
 which a figure of the run would be the client's and no longer the target's.
 """
 
 from __future__ import annotations
 
-import gc
 import math
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,6 +22,8 @@ CANARY_MS = 5.0  # what the engine adds to a first token; the figures promise le
 HUB_KERNEL_MS = 20.0  # one token gap: a client later than that merges two tokens into one read
 HUB_USER_MS = 5.0  # without kernel times each of these milliseconds is in the figures
 SCHEDULE_MS = 20.0  # an open loop that starts later than this does not offer the rate it says
+OWN_SHARE = 0.6  # of a core: a worker below it is not what is full
+WAITED_SHARE = 0.02  # of the time: enough to make one look in a hundred late
 CPU_SHARE = 0.97  # a core that is never idle: in a closed loop the client then sets the pace
 CPU_WINDOWS = 0.5  # ... for more than half of the run's seconds
 GC_MS = 100.0  # one pause of the collector that holds up every stream at once
@@ -42,66 +40,13 @@ class Health(msgspec.Struct):
     canary_expected: bool = True
     schedule_lag: str = ""
     cpu: list[float] = []  # share of one core, a second each
+    waited: list[float] = []  # share of each second that it could have run and others did; Linux tells
     gc_pauses: int = 0
     gc_total_ns: int = 0
     gc_max_ns: int = 0
     rss_mb: list[float] = []  # every five seconds
     arrivals: int = 0  # of the open loop: those that were due
     dropped: int = 0  # ... and could not be started
-
-
-class CpuMeter:
-    """This process's share of one core since the last look."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.monotonic_ns(), time.process_time_ns()
-
-    def look(self) -> float:
-        """The share since the last look."""
-        wall, cpu = time.monotonic_ns(), time.process_time_ns()
-        share = (cpu - self._cpu) / max(1, wall - self._wall)
-        self._wall, self._cpu = wall, cpu
-        return round(share, 3)
-
-
-class GcMeter:
-    """How long the collector held everything up."""
-
-    def __init__(self) -> None:
-        self.pauses = self.total_ns = self.max_ns = 0
-        self._started = 0
-        gc.callbacks.append(self._called)
-
-    def close(self) -> None:
-        """Stops looking."""
-        gc.callbacks.remove(self._called)
-
-    def _called(self, phase: str, info: dict[str, int]) -> None:
-        now = time.monotonic_ns()
-        if phase == "start":
-            self._started = now
-        else:
-            took = now - self._started
-            self.pauses += 1
-            self.total_ns += took
-            self.max_ns = max(self.max_ns, took)
-
-
-def settle_collector() -> None:
-    """Takes what is there out of the collector's sight: a full collection would stop all streams for 20 ms."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-def rss_mb() -> float:
-    """The memory this process holds now, in MB; on other systems than Linux the most it ever held."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize() / 1e6
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +122,26 @@ CHECKS: tuple[Callable[[Health, Clock], Complaint | None], ...] = (
 
 
 def advice(found: Iterable[Complaint], workers: Iterable[Health]) -> str:
-    """What to do about complaints: how many workers would carry the same load at 60 % of a core each."""
+    """What to do about complaints: another machine, or so many workers that each needs 60 % of a core."""
     if not list(found):
         return ""
     every = list(workers)
-    busy = sum(sum(health.cpu) / len(health.cpu) for health in every if health.cpu)
-    needed = max(len(every) + 1, math.ceil(busy / 0.6))
+    own = [_mean(health.cpu) for health in every]
+    waited = max((_mean(health.waited) for health in every), default=0.0)
+    if max(own, default=0.0) < OWN_SHARE and waited >= WAITED_SHARE:
+        return (
+            f"others had the core that the client needed, {waited:.0%} of the time, while it used {max(own):.0%} of "
+            "one: run it where nothing else runs, not beside the target"
+        )
+    needed = max(len(every) + 1, math.ceil(sum(own) / OWN_SHARE))
     return (
         f"the client was too busy to tell: run the same load with --processes {needed}"
         f" ({needed - len(every)} more), on more cores or hosts, or ask for less"
     )
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return sum(shares) / len(shares) if shares else 0.0
 
 
 def shown(health: Health) -> dict[str, object]:
@@ -202,9 +157,10 @@ def shown(health: Health) -> dict[str, object]:
         "canary_p99_ms": p99(health.canary),
         "canary_events": Histogram.unpack(health.canary).total,
         "schedule_lag_p99_ms": p99(health.schedule_lag),
-        "cpu_mean": round(sum(health.cpu) / len(health.cpu), 3) if health.cpu else None,
+        "cpu_mean": round(_mean(health.cpu), 3) if health.cpu else None,
         "cpu_max": max(health.cpu, default=None),
         "cpu_per_s": health.cpu,
+        "waited_mean": round(_mean(health.waited), 3) if health.waited else None,
         "gc": {
             "pauses": health.gc_pauses,
             "total_ms": health.gc_total_ns / MS,

@@ -15,7 +15,8 @@ from chatproof.metrics import Histogram
 from chatproof.record import Transfer
 from chatproof.swarm.endpoint import Endpoint
 from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.health import CpuMeter, GcMeter, Health, rss_mb, settle_collector
+from chatproof.swarm.health import Health
+from chatproof.swarm.meters import CpuMeter, GcMeter, WaitMeter, rss_mb, settle_collector
 
 _LAG_EVERY_S = 0.01
 _MEMORY_EVERY_S = 5
@@ -33,6 +34,7 @@ class Probes:
         self._late_starts = Histogram()
         self._gc = GcMeter()
         self._cpu: list[float] = []
+        self._waited: list[float] = []
         self._rss: list[float] = [round(rss_mb(), 1)]
         self._child: subprocess.Popen[bytes] | None = None
         self._held: Health | None = None
@@ -63,6 +65,7 @@ class Probes:
             canary=self._canary.pack(),
             schedule_lag=self._late_starts.pack(),
             cpu=list(self._cpu),
+            waited=list(self._waited),
             gc_pauses=self._gc.pauses,
             gc_total_ns=self._gc.total_ns,
             gc_max_ns=self._gc.max_ns,
@@ -97,11 +100,14 @@ class Probes:
             due -= int(_LAG_EVERY_S * 1e9)
 
     def _watch_process(self) -> None:
-        meter, seconds = CpuMeter(), 0
+        meter, waits, seconds = CpuMeter(), WaitMeter(), 0
         while True:
             gevent.sleep(1)
             seconds += 1
             self._cpu.append(meter.look())
+            waited = waits.look()
+            if waited is not None:
+                self._waited.append(waited)
             if seconds % _MEMORY_EVERY_S == 0:
                 self._rss.append(round(rss_mb(), 1))
 
