@@ -177,7 +177,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             clause = read_contract()[mark.args[0]]
             for name, value in allure.labels(clause.id, clause.level, clause.section):
                 item.add_marker(pytest.mark.allure_label(value, label_type=name))
-            item.add_marker(pytest.mark.allure_link(allure.link(clause.id), link_type="link", name=clause.id))
+            docs = allure.link(clause.id)
+            item.add_marker(pytest.mark.allure_link(docs, link_type="link", name=docs))
 
 
 @pytest.fixture

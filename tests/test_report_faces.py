@@ -252,6 +252,42 @@ def test_allure_shows_probes_as_steps_and_known_deviations_as_known() -> None:
     assert found["ERR-07"]["statusDetails"]["known"] is True
 
 
+def test_allure_lists_clauses_in_the_order_of_the_contract() -> None:
+    """Allure sorts by when a result began: each began after the one before it, and none ends before it began."""
+    shown = document()
+    found = results(allure(shown, ()))
+    times = [(found[row["id"]]["start"], found[row["id"]]["stop"]) for row in shown["clauses"]]
+
+    assert [start for start, _ in times] == [times[0][0] + place for place in range(len(times))]
+    assert all(start <= stop for start, stop in times)
+
+
+@pytest.mark.parametrize(
+    ("route", "expected", "match"),
+    [
+        (
+            "/chat/completions",
+            "the first completion's id, chatcmpl-4YlBajP2E29IWPoSDRbkm5hsPhALwIdR",
+            {"route": "/chat/completions", "status": 200, "contains": "the first completion's id,"},
+        ),
+        ("/no-such-route-nxi96vh792f93n1", "404", {"status": 200, "contains": "404"}),
+        (
+            "/chat/completions",
+            "another completion under nxi96vh792f93n1 than under nx0000000000000",
+            {"route": "/chat/completions", "status": 200, "contains": "another completion under"},
+        ),
+    ],
+)
+def test_an_entry_names_nothing_that_another_run_has_otherwise(
+    route: str, expected: str, match: dict[str, Any]
+) -> None:
+    """Nonces and generated ids differ from run to run: an entry with one in it would be stale at once."""
+    odd = replace(FINDING, route=route, expected=expected, status=200)
+    entry = deviation_entry("STR-02", document(row("STR-02", Outcome.FAIL, odd))["clauses"][0]["findings"][0])
+
+    assert tomllib.loads(entry)["deviation"][0]["match"] == match
+
+
 def test_entry_that_accepts_a_finding_lists_it_once_dated() -> None:
     """The entry is TOML that the target file takes once a reason and a date stand in it, and it names the finding."""
     quoted = replace(FINDING, expected='"a" \\ b\nsecond line')

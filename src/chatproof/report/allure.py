@@ -35,6 +35,7 @@ CLAUSE_DOCS: Final = "docs/clauses.md"
 LOAD_DOCS: Final = "docs/reading-a-load-report.md"
 EPIC: Final = "The contract of text and chat"
 BY_US: Final = (("framework", "chatproof"), ("language", "python"))
+MOST_AT_THE_TOP: Final = 3  # findings told beside the message; each has a step of its own
 MOST_FINDINGS: Final = 20  # of one clause; all are in report.json
 _STEP: Final = {
     "kept": "passed",
@@ -76,16 +77,16 @@ def results(document: Mapping[str, Any], exchanges: Sequence[Exchange]) -> dict[
     """A result for each clause of the document, and what it has attached, by file name."""
     recorded = {str(exchange.tag): exchange for exchange in exchanges}
     found: dict[str, bytes] = {}
-    for row in checks(document):
-        found |= _clause_files(row, document["run"], recorded)
+    for place, row in enumerate(checks(document)):
+        found |= _clause_files(row, document["run"], recorded, place)
     return found
 
 
 def _clause_files(
-    row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange]
+    row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange], place: int
 ) -> dict[str, bytes]:
     """One clause's result and its attachments, by file name."""
-    found = _clause_result(row, run, recorded)
+    found = _clause_result(row, run, recorded, place)
     files = {f"{found.uuid}-result.json": _json(found)}
     for step in found.steps:
         for attachment in step.attachments:
@@ -95,14 +96,18 @@ def _clause_files(
 
 
 def _clause_result(
-    row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange]
+    row: Mapping[str, Any], run: Mapping[str, Any], recorded: Mapping[str, Exchange], place: int
 ) -> TestResult:
-    """One clause as Allure's test result; `recorded` holds the exchanges that its findings name."""
+    """One clause as Allure's test result; `recorded` holds the exchanges that its findings name.
+
+    Allure lists results by when they began: each begins a millisecond after the one before it in the contract.
+    """
     outcome = Outcome(row["outcome"])
     of = (row["id"], Level(row["level"]), row["section"])
-    start, stop = _ms(run["started"]), _ms(run["ended"])
+    start, stop = _ms(run["started"]) + place, _ms(run["ended"])
     shown, left = some(row["findings"], MOST_FINDINGS)
     took = round(1000 * sum(probe["duration_s"] for probe in row["probes"]))
+    docs = LOAD_DOCS if row["section"] == LOAD else link(row["id"])
     more = f"\n\n{left} more findings are in report.json." if left else ""
     return TestResult(
         uuid=_uuid(run["id"], row["id"]),
@@ -115,16 +120,14 @@ def _clause_result(
         statusDetails=_details(row, outcome),
         stage="finished",
         labels=[Label(name, value) for name, value in (*labels(*of), *BY_US)],
-        links=[
-            Link(type="link", url=LOAD_DOCS if row["section"] == LOAD else link(row["id"]), name=row["id"])
-        ],
+        links=[Link(type="link", url=docs, name=docs)],
         steps=[
             *(_probe_step(probe, start) for probe in row["probes"]),
             *(_finding_step(finding, run, start, recorded) for finding in shown),
         ],
         titlePath=["chatproof", row["section"]],
         start=start,
-        stop=min(start + took, stop) if row["probes"] else start,
+        stop=max(start, min(start + took, stop)) if row["probes"] else start,
     )
 
 
@@ -156,8 +159,9 @@ def history_id(clause: str) -> str:
 def _details(row: Mapping[str, Any], outcome: Outcome) -> StatusDetails | None:
     if outcome in (Outcome.PASS, Outcome.OWN):
         return None
-    shown, _ = some(row["findings"], MOST_FINDINGS)
-    trace = "\n\n".join("\n".join(finding_lines(finding)) for finding in shown)
+    shown, left = some(row["findings"], MOST_AT_THE_TOP)
+    told = ["\n".join(finding_lines(finding)) for finding in shown]
+    trace = "\n\n".join([*told, *([f"{left} more: see the steps."] if left else [])])
     message = f"{outcome}: {about(row) or MEANING[outcome]}"
     return StatusDetails(known=outcome is Outcome.KNOWN or None, message=message, trace=trace or None)
 
