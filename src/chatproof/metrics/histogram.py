@@ -7,6 +7,7 @@ of the true one. Histograms merge exactly: adding to one, or to several and merg
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -17,6 +18,7 @@ from typing import Final
 GROWTH: Final = 1.01
 ZERO: Final = -1
 _PER_BUCKET: Final = 1 / log(GROWTH)
+_PACKED: Final = re.compile(r"(?:-?\d+:\d+(?: -?\d+:\d+)*)?", re.ASCII)
 
 
 def bucket_value(bucket: int) -> float:
@@ -86,16 +88,12 @@ class Histogram:
     @classmethod
     def unpack(cls, text: str) -> Histogram:
         """The histogram that `pack` wrote; ValueError when the text is anything else."""
-        counts: dict[int, int] = {}
-        for pair in text.split():
-            bucket, colon, count = pair.partition(":")
-            try:
-                key, number = int(bucket), int(count)
-            except ValueError:
-                number = 0
-            if not colon or number < 1 or key < ZERO or key in counts:
-                raise ValueError(f"not a packed histogram: {pair!r} is no bucket:count")
-            counts[key] = number
+        if not _PACKED.fullmatch(text):
+            raise ValueError(f"not a packed histogram: {text[:80]!r} is not bucket:count and so on")
+        fields = list(map(int, text.replace(":", " ").split()))
+        counts = dict(zip(fields[::2], fields[1::2], strict=True))
+        if 2 * len(counts) != len(fields) or min(counts, default=ZERO) < ZERO or not all(counts.values()):
+            raise ValueError(f"not a packed histogram: {text[:80]!r} has a bucket twice, or one that is none")
         return cls(counts)
 
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chatproof.metrics.figures import adjusted
+from chatproof.metrics.figures import adjusted_each
 from chatproof.metrics.gaps import gap_sample
 from chatproof.metrics.measures import sample
 from chatproof.metrics.percentiles import Percentile, seconds
@@ -67,7 +67,10 @@ def percentiles(rows: Sequence[StreamRow], window_ns: int) -> dict[str, Any]:
                 {
                     "at_s": round((number + 0.5) * width_ns / NS, 3),
                     "streams": len(part),
-                    **{label: _with_interval(adjusted(part, metric, label)) for label in labels},
+                    **{
+                        label: _with_interval(found)
+                        for label, found in adjusted_each(part, metric, labels).items()
+                    },
                 }
                 for number, part in enumerate(bins)
                 if part
