@@ -31,6 +31,7 @@ from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
 from chatproof.swarm.output import finite
 from chatproof.swarm.plan import OPTIONS, misplaced, whole_seconds
+from chatproof.swarm.progress import closing
 from chatproof.swarm.search import step_seconds
 from chatproof.swarm.summary import Ended, load_section, verdict
 from chatproof.target import read_contract
@@ -452,3 +453,24 @@ def test_the_fewest_streams_are_the_verdicts_own() -> None:
         assert fewest([term]) == count
         assert weigh(0, count, term.allowed) is Judgement.PASS
         assert weigh(0, count - 1, term.allowed) is Judgement.INCONCLUSIVE
+
+
+def test_what_was_said_of_streams_that_did_not_complete_is_told_by_how_often() -> None:
+    """Each ending with its commonest reasons, so that a line on the screen says more than `malformed`."""
+    no_answer, late = "closed before any answer", "no answer within 3 s"
+    rows = [
+        *GOOD[:2],
+        *(msgspec.structs.replace(row(f"c{n}", Ending.CUT), detail=no_answer) for n in range(3)),
+        msgspec.structs.replace(row("c9", Ending.CUT), detail="another"),
+        msgspec.structs.replace(row("t", Ending.TIMED_OUT), detail=late),
+    ]
+    ledger = Ledger("r", 1, ("w0",))
+    ledger.take(decode(Outbox("r", "w0").seal(batch(rows=rows, health=FIT, final=True))))
+    ended = Ended(scenario="s", seconds=5, reason="over")
+    section = load_section(ledger, ended, read_contract())
+    lines = closing(section, verdict(section, ended), "http://t")
+
+    assert section["details"]["cut"] == [{"detail": no_answer, "count": 3}, {"detail": "another", "count": 1}]
+    assert lines[0] == "s on http://t: 5 s, 7 requests (2 complete, 4 cut, 1 timed_out)"
+    assert lines[1:4] == [f"  cut: {no_answer} (3)", "  cut: another (1)", f"  timed_out: {late} (1)"]
+    assert "  - not told: n = 7: p90 with a 95 % interval needs 36" in lines

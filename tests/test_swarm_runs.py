@@ -380,6 +380,18 @@ def test_credits_are_a_hard_stop_too(reference: Reference, log: Path, tmp_path: 
     assert float(found.load["cost"]["credits"]) == pytest.approx(spent)
 
 
+def test_a_target_that_answers_nobody_is_not_hammered(tmp_path: Path) -> None:
+    """One that closes each connection at once is asked twice a second by each user, not as fast as it closes."""
+    with serving(request) as port:
+        host = f"http://127.0.0.1:{port}/v1"
+        found = run("steady", "-u", "4", "-t", "3s", "--host", host, report=tmp_path, key="k")
+
+    assert {row.ending for row in found.rows} == {Ending.CUT}
+    assert 4 <= len(found.rows) <= 28
+    assert "cut: closed before any answer" in found.said
+    assert found.exit_code == 3 or found.load["health"]["complaints"], found.said
+
+
 def test_an_unreachable_target_is_said_once(tmp_path: Path) -> None:
     """Twenty users that cannot connect make one line, and the run is inconclusive."""
     with serving(lambda sock: None) as port:

@@ -38,6 +38,7 @@ KEEP_BYTES = 512 * 1024  # of a sampled stream
 REFUSED_PAUSE_S = 0.5  # an unreachable target must not make a user spin
 SAMPLES_PER_S = 10  # a sampled stream takes about 2 ms to judge in full
 UNJUDGED_CAP = 256
+UNJUDGED_BYTES = 64 << 20  # events of a megabyte each must not fill the memory
 ERRORS_JUDGED_PER_S = 50  # a storm of 429s must not cost the client its time
 IN_FLIGHT_CAP = 4000  # of the open loop, a worker: beyond it arrivals are dropped and counted
 CUT_WITHIN_S = 0.2  # what is still connecting has nothing to hang up on
@@ -84,6 +85,7 @@ class Member:
         self._idle: list[Channel] = []
         self._tasks: list[gevent.Greenlet] = []
         self._unjudged: deque[Unjudged] = deque()
+        self._unjudged_bytes = 0  # of their bodies, which is more than is kept of them
         self._to_judge = Event()
         self._samples = PerSecond(SAMPLES_PER_S)
         self._tasks.append(gevent.spawn(self._judge_all_the_while))
@@ -105,7 +107,7 @@ class Member:
     ) -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
         # a saturated client slows its load rather than judge less of it
-        while len(self._unjudged) > UNJUDGED_CAP and not self.stopping:
+        while self._much_unjudged and not self.stopping:
             gevent.sleep(0.002)
         if self.stopping:
             raise Exhausted
@@ -151,6 +153,7 @@ class Member:
         status = None if ask.stream_id in self._cut else trip.status
         if status is not None and (status < 400 or self._errors.allows()):
             self._unjudged.append((ask, trip, sink, wall_ns, in_full))
+            self._unjudged_bytes += trip.body_bytes
             self._to_judge.set()
         self._finished(row, trip.body_bytes)
         if row.ending is Ending.REFUSED:
@@ -231,8 +234,13 @@ class Member:
                 self._judge_one()
                 gevent.sleep(0)  # whatever has arrived is read first
 
+    @property
+    def _much_unjudged(self) -> bool:
+        return len(self._unjudged) > UNJUDGED_CAP or self._unjudged_bytes > UNJUDGED_BYTES
+
     def _judge_one(self) -> None:
         ask, trip, sink, wall_ns, in_full = self._unjudged.popleft()
+        self._unjudged_bytes -= trip.body_bytes
         self._watch.look(ask, trip, sink, wall_ns, self.epoch_ns, in_full=in_full)
 
     # --- the end --------------------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
     lines = [
         f"{section['scenario']} on {target}: {section['seconds']:g} s, {streams['total']} requests ({ends or 'none'})"
     ]
+    lines += [
+        f"  {ending}: {said['detail']} ({said['count']})"
+        for ending, every in section["details"].items()
+        for said in every
+    ]
     if section["interrupted"]:
         lines.append(f"  {section['reason']}: this is what was measured until then")
     lines += _figures({name: metrics[name] for name in ("ttft", "itl", "tpot", "e2e")})

@@ -25,7 +25,7 @@ from chatproof.swarm.kept import EVERY, IN_FULL, Tally, scope_of
 from chatproof.swarm.ledger import Ledger
 from chatproof.verdict import Exit, Verdict
 
-NOT_A_STREAM = frozenset({Ending.LEFT})
+MOST_DETAILS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,7 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         "options": dict(ended.options),
         "metrics": figures(rows),
         "streams": {"total": len(rows), **endings(rows)},
+        "details": _details(rows),
         "rate": {
             "asked": ended.asked_per_s,
             "achieved": _per_s(_made(rows, ended, window), ended.seconds),
@@ -110,6 +111,18 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
     if ended.soak:
         section["drift"] = _drift(ledger, rows, window)
     return section
+
+
+def _details(rows: Sequence[StreamRow]) -> dict[str, list[dict[str, Any]]]:
+    """Of each ending but complete, what was said of it most often."""
+    said: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.detail and row.ending is not Ending.COMPLETE:
+            said.setdefault(row.ending.value, Counter())[row.detail] += 1
+    return {
+        ending: [{"detail": text, "count": count} for text, count in counts.most_common(MOST_DETAILS)]
+        for ending, counts in said.items()
+    }
 
 
 def judged(terms: Sequence[Term], rows: Sequence[StreamRow]) -> list[Judged]:

@@ -21,6 +21,8 @@ from chatproof.swarm.engine import Channel
 from chatproof.swarm.member import REFUSED_PAUSE_S, Exhausted, Member
 from chatproof.swarm.plan import workloads_of
 
+NO_ANSWER = frozenset({Ending.REFUSED, Ending.CUT, Ending.RESET, Ending.MALFORMED})
+
 __all__ = ["Leg", "OpenLoop", "StreamUser", "Workload"]
 
 
@@ -69,7 +71,7 @@ class StreamUser(User):  # type: ignore[misc]
             row = member.turn(self._channel)
         except Exhausted:
             raise StopUser from None
-        if row.ending is Ending.REFUSED:
+        if row.status is None and row.ending in NO_ANSWER:
             gevent.sleep(REFUSED_PAUSE_S)
 
     def on_stop(self) -> None:
