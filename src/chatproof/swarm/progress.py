@@ -52,6 +52,7 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
         f"  {ending}: {said['detail']} ({said['count']})"
         for ending, every in section["details"].items()
         for said in every
+        if said["detail"] not in section["troubles"]  # those were told when they came
     ]
     if section["interrupted"]:
         lines.append(f"  {section['reason']}: this is what was measured until then")
