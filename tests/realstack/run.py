@@ -113,9 +113,9 @@ def load(name: str, folder: Path, upstream: str) -> list[str]:
 
 
 TOKENS, TOKEN_SECONDS = "llamacpp:tokens_predicted_total", "llamacpp:tokens_predicted_seconds_total"
-FACTOR = (
-    2.0  # the server's clock stops where its work on a token ends, and it works on several streams at once
-)
+# The server's clock stops where its work on a token ends, and it works on several streams at once.
+FACTOR = 2.0
+INVALID = 4  # the exit code of a run whose client was late: its times are not the server's, as it says itself
 
 
 def counted(upstream: str) -> dict[str, float]:
