@@ -1,4 +1,7 @@
-"""Writes the pages that the browser is to open: a red run with load and baseline, an invalid one, a small one."""
+"""Writes the pages that the browser is to open: a red run with load and baseline, an invalid one, a small one.
+
+Beside them the red run's results for Allure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chatproof.report import difference, report_of
+from chatproof.report import allure, difference, report_of
 from chatproof.report.page import page
 from chatproof.verdict import Exit, Verdict, decide
 from tests.judged import RUN, judged, target
@@ -31,6 +34,9 @@ def documents() -> Mapping[str, Mapping[str, Any]]:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, document in documents().items():
+    (folder / allure.FOLDER).mkdir(parents=True, exist_ok=True)
+    made = documents()
+    for name, document in made.items():
         (folder / f"{name}.html").write_bytes(page(document))
+    for path, data in allure.files(made["red"], judged().exchanges).items():
+        (folder / path).write_bytes(data)
