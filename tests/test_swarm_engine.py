@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from chatproof.record import Transfer
 from chatproof.swarm.endpoint import Endpoint, EndpointError, refuse_proxy
 from chatproof.swarm.engine import Channel, Engine
+from chatproof.swarm.row import Collector
 from chatproof.swarm.stream import StreamFold
 from chatproof.swarm.trip import Limits, Trip
 from tests.load_server import (
@@ -300,6 +303,25 @@ def test_what_a_sink_raises_is_raised_where_the_user_waits(engine: Engine) -> No
             channel.post(ASK, Broken())
 
     assert not engine.running
+
+
+@pytest.mark.parametrize("name", ["chunked", "connection close", "until closed"])
+def test_what_an_answer_left_is_let_go_without_a_collector(engine: Engine, name: str) -> None:
+    """Nothing refers to itself in a circle: under load no collection would come, and each stream would stay."""
+    gc.collect()
+    gc.disable()
+    try:
+        with serving(once(GOOD[name])) as port:
+            channel = Channel(engine, Endpoint.of(f"http://127.0.0.1:{port}/v1"))
+            sink = Collector(StreamFold())
+            channel.post(ASK, sink)
+            channel.close()
+            left = weakref.ref(sink)
+            del sink
+
+            assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_hanging_up_resets_the_connection_at_once(engine: Engine) -> None:

@@ -116,6 +116,10 @@ class Connection:
 
     def close(self, *, abruptly: bool = False) -> None:
         """Closes once; `abruptly` resets, so that the peer knows at once that nobody listens."""
+        self._on_data, self._on_end = (
+            _ignore_data,
+            _ignore_end,
+        )  # or its exchange, with all it read, waits for a collector
         if self._fd < 0:
             return
         self._fd, self.alive = -1, False
@@ -192,6 +196,10 @@ class Connection:
 
 
 def _ignore_data(at_ns: int, data: bytes | memoryview) -> None: ...
+
+
+def _ignore_data(at_ns: int, data: bytes | memoryview) -> None:
+    pass
 
 
 def _ignore_end(error: Exception | None) -> None: ...
