@@ -1,4 +1,4 @@
-"""Faults of streams as a whole: type, end, time, errors, format and transfer."""
+"""Faults of streams as a whole: type, end, time and errors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 from ..call import Call
 from ..changes import (
     answer_status,
-    ends,
     events,
     frames,
     header,
     held_back,
     insert,
     put,
-    reply,
     rewrite,
     told_in_stream,
     with_data,
@@ -33,7 +31,7 @@ from ..conditions import (
     rule,
     status,
 )
-from ..reply import Carries, Chunk, Ending, Frame
+from ..reply import Carries, Chunk, Frame
 from ..seams import ASKED
 from ..vocabulary import Fault, fails, unseen
 from .chunks import CHUNKS, CONTENT, DONE, FINISH, SEVERAL, STREAMED, literal, moved
@@ -255,84 +253,4 @@ _ERRORS = (
     ),
 )
 
-
-def _split_character(data: bytes) -> bytes:
-    """A multi-byte character begins in one event and ends in the next."""
-    at = next((index for index, byte in enumerate(data) if byte >= 0xC0), None)
-    return data if at is None else data[: at + 1] + b"\n\ndata: " + data[at + 1 :]
-
-
-def _bare_lines(data: bytes) -> bytes:
-    return data.removeprefix(b"data: ")
-
-
-_FORMAT = (
-    Fault(
-        "stream-not-utf-8",
-        "Non-ASCII streams are encoded in GB 18030.",
-        fails("STR-14", "STR-04", "STR-07", "REQ-14"),
-        (rewrite(lambda data: data.decode().encode("gb18030"), CONTENT, when=NON_ASCII & STREAMED),),
-    ),
-    Fault(
-        "character-cut-by-event",
-        "A multi-byte character is cut by the end of an event.",
-        fails("STR-14", "STR-04", "STR-07", "REQ-14"),
-        (rewrite(_split_character, CONTENT, when=NON_ASCII & STREAMED),),
-    ),
-    Fault(
-        "ndjson",
-        "The second model's stream is lines of JSON without a field name.",
-        fails("STR-02", "STR-06", "STR-12", "STR-14"),
-        (rewrite(_bare_lines, when=SECOND_MODEL & STREAMED),),
-        unseen("REQ-09", "BIL-07", "BIL-10"),
-    ),
-    Fault(
-        "one-newline",
-        "The second model's chunks end with one newline instead of two.",
-        fails("STR-02", "STR-04", "STR-06", "STR-12"),
-        (rewrite(lambda data: data[:-1], *CHUNKS, when=SECOND_MODEL & STREAMED),),
-        unseen("REQ-09", "BIL-07", "BIL-10"),
-    ),
-)
-
-
-_TRANSFER = (
-    Fault(
-        "reset-after-done",
-        "The second model's connections are reset after [DONE], before the chunked encoding ends.",
-        fails("STR-15"),
-        (ends(Ending.RESET, when=STREAMED & SECOND_MODEL),),
-    ),
-    Fault(
-        "closed-after-done",
-        "Connections of streams with usage are closed after [DONE], before the chunked encoding ends.",
-        fails("STR-15"),
-        (ends(Ending.CUT, when=STREAMED & INCLUDE_USAGE),),
-    ),
-    Fault(
-        "deaf-after-stream",
-        "After a long stream the connection stays open and never answers again.",
-        fails("STR-15"),
-        (ends(Ending.DEAF, when=STREAMED & LONG),),
-    ),
-    Fault(
-        "junk-after-stream",
-        "After the second model's streams there is junk on the connection.",
-        fails("STR-15"),
-        (
-            reply(
-                lambda call, plan: replace(plan, afterwards=b"\r\n<!-- served by edge-7 -->\r\n"),
-                STREAMED & SECOND_MODEL,
-            ),
-        ),
-    ),
-    Fault(
-        "reset-mid-stream",
-        "The second model's streams are reset after three tokens.",
-        fails("STR-15"),
-        (ends(Ending.RESET, CONTENT, 2, STREAMED & SECOND_MODEL),),
-        unseen("REQ-09", "STR-12", "BIL-07", "BIL-10"),
-    ),
-)
-
-FAULTS = (*_TYPE, *_DONE, *_TIME, *_ERRORS, *_FORMAT, *_TRANSFER)
+FAULTS = (*_TYPE, *_DONE, *_TIME, *_ERRORS)
