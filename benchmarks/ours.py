@@ -57,6 +57,9 @@ CLIENTS = (
 )
 
 
+Once = Callable[[str], tuple[Told, Log] | None]  # told the server's root; None where the client failed
+
+
 def measured(
     name: str, work: Work, binaries: Binaries, once: Callable[[str], tuple[Told, Log] | None]
 ) -> Row:
@@ -74,11 +77,11 @@ def measured(
         if row.decided:
             break
     if row is None:
-        sys.exit(f"{name} never got through {work.name}")
+        print(f"{name} never got through {work.name}: it has no row", file=sys.stderr)
     return row
 
 
-def client(client: Client, work: Work, binaries: Binaries) -> Row:
+def client(client: Client, work: Work, binaries: Binaries) -> Row | None:
     """One client of `CLIENTS` on one kind of load."""
 
     def once(root: str) -> tuple[Told, Log] | None:
@@ -102,6 +105,10 @@ def client(client: Client, work: Work, binaries: Binaries) -> Row:
         return told, log_of(root)
 
     return measured(client.name, work, binaries, once)
+
+
+class NoReport(Exception):
+    """A run of `chatproof` ended without a report; says what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1)
         try:
             report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
         except OSError:
-            sys.exit(f"locust left no report:\n{done.stderr[-2000:]}")
+            raise NoReport(done.stderr[-500:]) from None
         lines = (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     return Run(report["load"], report["verdict"], [json.loads(line) for line in lines], launched)
 
@@ -161,10 +168,14 @@ def _several(workers: int) -> list[str]:
     return ["--processes", str(workers), "--master-bind-port", port, "--master-port", port]
 
 
-def locust(work: Work, binaries: Binaries) -> Row:
+def locust(work: Work, binaries: Binaries) -> Row | None:
     """The whole product on one kind of load."""
 
-    def once(root: str) -> tuple[Told, Log]:
-        return steady(root, work).told, log_of(root)
+    def once(root: str) -> tuple[Told, Log] | None:
+        try:
+            return steady(root, work).told, log_of(root)
+        except NoReport as problem:
+            print(f"{WHOLE} on {work.name} failed:\n{problem}", file=sys.stderr)
+            return None
 
     return measured(WHOLE, work, binaries, once)

@@ -29,7 +29,7 @@ def rows_of(work: Work, binaries: Binaries, peers: Sequence[str]) -> list[Row]:
     rows.append(locust(work, binaries))
     if work.users <= MOST_USERS:
         rows += [peer(name, work, binaries) for name in peers]
-    return rows
+    return [row for row in rows if row is not None]
 
 
 def _peers(text: str) -> list[str]:

@@ -28,7 +28,7 @@ STRONGEST = "inference-perf"
 MOST_USERS = 400  # more would only show the collapse again
 
 
-def peer(name: str, work: Work, binaries: Binaries) -> Row:
+def peer(name: str, work: Work, binaries: Binaries) -> Row | None:
     """One of `PEERS` on one kind of load."""
     found = PEERS[name]
 

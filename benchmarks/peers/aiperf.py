@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.environment import environment, tokenizer
-from benchmarks.peers.process import Ended, run, wall_offset
+from benchmarks.peers.process import Ended, run
 from benchmarks.row import RAMP_S, Told, Work
+from chatproof.swarm.transport import wall_offset
 
 NAME = "aiperf 0.13.0"
 PACKAGES = ("aiperf==0.13.0",)

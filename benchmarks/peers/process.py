@@ -31,17 +31,6 @@ class Ended:
     said: str
 
 
-def wall_offset() -> int:
-    """Nanoseconds to take from the calendar clock to get the monotonic one; the tightest of a few readings."""
-    readings = []
-    for _ in range(9):
-        before = time.monotonic_ns()
-        wall = time.time_ns()
-        after = time.monotonic_ns()
-        readings.append((after - before, wall - (before + after) // 2))
-    return min(readings)[1]
-
-
 def run(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> Ended:
     """Runs a peer on the client's core to its end, or to ours: no process of it is left."""
     launched = time.monotonic_ns()
