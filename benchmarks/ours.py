@@ -60,10 +60,8 @@ CLIENTS = (
 Once = Callable[[str], tuple[Told, Log] | None]  # told the server's root; None where the client failed
 
 
-def measured(
-    name: str, work: Work, binaries: Binaries, once: Callable[[str], tuple[Told, Log] | None]
-) -> Row:
-    """The best of a client's tries; `once` is told the server's root and gives None where the client failed."""
+def measured(name: str, work: Work, binaries: Binaries, once: Once) -> Row | None:
+    """The best of a client's tries; None where every one of them failed."""
     row: Row | None = None
     for _ in range(work.tries):
         stolen = stolen_s()

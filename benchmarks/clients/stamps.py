@@ -6,7 +6,6 @@ its blank line, which is right for lines that end in a line feed, as those of th
 
 from __future__ import annotations
 
-from chatproof import sse
 from chatproof.record import Transfer
 from chatproof.swarm.chunk import UNFIT, decode
 
@@ -17,7 +16,7 @@ class Stamps:
     """The least that a load tool could do with a stream and still know its first token, its pace and its ending."""
 
     def __init__(self) -> None:
-        self._parser: sse.Parser | None = sse.Parser()
+        self._head = b""  # before the first content: the event that has begun
         self._end = b""
         self.first_content_ns: int | None = None
         self.stamps: list[tuple[int, int]] = []
@@ -31,8 +30,8 @@ class Stamps:
 
     def feed(self, at_ns: int, block: bytes) -> Transfer | None:
         """Takes what one read brought."""
-        if self._parser is not None:
-            self._until_content(self._parser.feed(block, at_ns), at_ns)
+        if self.first_content_ns is None:
+            self._look(at_ns, block)
         ended = block.count(b"\n\n")
         if self._end[-1:] == b"\n" == block[:1] and self._end[-2:] != b"\n\n":
             ended += 1
@@ -45,9 +44,15 @@ class Stamps:
         self.events = sum(ended for _, ended in self.stamps)
         self.dones = int(self._end == _DONE)
 
-    def _until_content(self, events: list[sse.Event], at_ns: int) -> None:
-        if any(_has_content(event.data) for event in events):
-            self.first_content_ns, self._parser = at_ns, None
+    def _look(self, at_ns: int, block: bytes) -> None:
+        """Decodes events up to the first that has content."""
+        rest = self._head + block
+        while (end := rest.find(b"\n\n")) >= 0:
+            if _has_content(rest[:end].removeprefix(b"data: ")):
+                self.first_content_ns = at_ns
+                return
+            rest = rest[end + 2 :]
+        self._head = rest
 
 
 def _has_content(data: bytes) -> bool:
