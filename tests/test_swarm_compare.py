@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from chatproof.cli import main
 from chatproof.metrics import StreamRow
 from chatproof.metrics.compare import Change
 from chatproof.record import Ending
@@ -122,3 +124,13 @@ def test_an_unfit_client_makes_a_live_comparison_invalid_and_few_pairs_are_refus
     assert order == ["a"]
     with pytest.raises(UsageError, match="6 are the least"):
         compare_live({"target": "a"}, {"target": "b"}, measure, pairs=5)
+
+
+def test_a_folder_beside_anything_else_is_told_as_what_it_is_not(tmp_path: Path) -> None:
+    """A folder without a run, or a run against a live target, is no file that cannot be read."""
+    a = record(tmp_path / "a", 100)
+    words = ["load", "compare", str(a), str(tmp_path / "none")]
+    found = CliRunner().invoke(main, words)
+
+    assert found.exit_code == 2
+    assert "no load run is recorded here: give the folder that --report named" in found.output

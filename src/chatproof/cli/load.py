@@ -101,7 +101,7 @@ def compare(a: str, b: str, users: int, duration: int, yes: bool) -> None:
     measured A B B A A B ..., twelve runs of `steady`. Exit 1: B is slower, by at least a tenth and beyond doubt.
     """
     try:
-        if (Path(a) / "report.json").is_file() and (Path(b) / "report.json").is_file():
+        if Path(a).is_dir() or Path(b).is_dir():
             found = compare_recorded(Path(a), Path(b))
         else:
             options = {"users": users, "duration": duration, "yes": yes}

@@ -97,15 +97,17 @@ class Estimate:
     def lines(self, target: Target, model: str, users: int, seconds: float | None) -> str:
         """The estimate for a person."""
         budget = target.budget
-        asked = f"{self.requests:,} requests" if self.requests is not None else f"{users} users without pause"
         lasts = self.seconds or seconds
-        asked += f" in {lasts:,.4g} s" if lasts else " until stopped"
+        if self.requests is None:
+            asked = f"{users} users without pause {f'for {lasts:,.4g} s' if lasts else 'until stopped'}"
+        else:
+            asked = f"{self.requests:,} requests in {lasts:,.4g} s"
         limit = f"at most {budget.load_requests:,} requests"
         if budget.credits is not None:
             limit += f" and {budget.credits} credits"
         most = min(self.requests, budget.load_requests) if self.requests is not None else budget.load_requests
         tokens = f"up to {self.tokens or most * self.tokens_each:,} tokens"
-        cost = "cost unknown: the target file gives no prices"
+        cost = "cost unknown: no target file says what a token costs"
         if self.credits_each is not None:
             credits = most * self.credits_each if self.credits is None else self.credits
             cost = f"up to {credits:f} credits"

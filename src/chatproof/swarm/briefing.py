@@ -76,11 +76,12 @@ def brief(
             )
         terms = aim.slo_of(target, OF_THE_REFERENCE)
     aim.measurable(terms, workloads)
+    Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
     cost = _cost(target, model, workloads, legs, trace)
     if user_class.search:
         cost = replace(cost, kind=f"a search from {given['rate']:g}/s up to {given['max_rate']:g}/s")
-    aim.confirm(cost.lines(target, model, users, seconds), loopback=target.is_loopback, yes=given["yes"])
-    Endpoint.of(target.base_url, ca_file=str(target.ca_file) if target.ca_file else None)
+    lasts = seconds or (DEFAULT_SECONDS if legs else None)
+    aim.confirm(cost.lines(target, model, users, lasts), loopback=target.is_loopback, yes=given["yes"])
     return Briefing(
         scenario=scenario,
         target=target,

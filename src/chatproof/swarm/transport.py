@@ -198,10 +198,6 @@ class Connection:
 def _ignore_data(at_ns: int, data: bytes | memoryview) -> None: ...
 
 
-def _ignore_data(at_ns: int, data: bytes | memoryview) -> None:
-    pass
-
-
 def _ignore_end(error: Exception | None) -> None: ...
 
 
