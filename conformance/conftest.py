@@ -22,9 +22,9 @@ import pytest
 
 from chatproof import evidence, run
 from chatproof.check import Conductor
-from chatproof.contract import Level
 from chatproof.preflight import settle
-from chatproof.probe import Shared, Talk, Violation, unknown_key
+from chatproof.probe import Shared, Talk, unknown_key
+from chatproof.pytest_rows import adds, in_a_line, seen_by, show, told
 from chatproof.record import Exchange
 from chatproof.reference import embedded, target_text
 from chatproof.report import RunInfo, allure, report_of
@@ -34,16 +34,12 @@ from chatproof.turns import turn
 from chatproof.verdict import (
     Accepted,
     ClauseRow,
-    NotObserved,
-    Outcome,
-    Problem,
     Seen,
-    Untestable,
     decide,
     lists,
     row_of,
 )
-from chatproof.wire import Gateway, OverBudget, Unreachable
+from chatproof.wire import Gateway, Unreachable
 
 PROPERTY = "chatproof"
 Hook = Generator[None, Any, Any]
@@ -223,7 +219,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         or (call.when == "teardown" and report.passed)
     ):
         return report
-    seen = _seen(item, mark, call)
+    seen = seen_by(item, mark, call, item.stash.get(TALK, None))
     spoken = item.stash.get(TALK, None)
     said = run.ProbeReport(
         clause=mark.args[0],
@@ -237,43 +233,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     state = STATES[row.outcome]
     report.outcome = state.pytest
     if report.outcome == "skipped":
-        reason = row.reason or _line(seen)
+        reason = row.reason or in_a_line(seen)
         report.longrepr = (str(item.path), item.location[1] or 0, reason)
         if state.xfail:
             report.wasxfail = reason
     elif report.outcome == "failed" and seen.findings:
-        report.longrepr = "\n".join(_told(finding) for finding in seen.findings)
+        report.longrepr = "\n".join(told(finding) for finding in seen.findings)
     return report
-
-
-def _seen(item: pytest.Item, mark: pytest.Mark, call: pytest.CallInfo[None]) -> Seen:
-    """What a probe that ended so says of its clause."""
-    level = Level(mark.kwargs["level"]) if "level" in mark.kwargs else None
-    clause = read_contract()[mark.args[0]]
-    spoken = item.stash.get(TALK, None)
-    wrong = call.excinfo.value if call.excinfo else None
-    if wrong is None:
-        said = (tuple(spoken.notes), tuple(spoken.remarks)) if spoken else ((), ())
-        return Seen(subjects=1, notes=said[0], remarks=said[1])
-    if isinstance(wrong, Untestable):
-        return Seen(untestable=(str(wrong),))
-    if isinstance(wrong, NotObserved | OverBudget):
-        return Seen(unjudged=(str(wrong),))
-    if not isinstance(wrong, AssertionError):
-        return Seen(broken=(f"{item.name}: {type(wrong).__name__}: {wrong}",))
-    if isinstance(wrong, Violation):
-        answer = wrong.answer
-        problem = Problem(
-            expected=wrong.expected, actual=wrong.actual, level=wrong.level or level, at=wrong.at
-        )
-    else:
-        answer = spoken.asked[-1] if spoken and spoken.asked else None
-        problem = Problem(
-            expected=(getattr(item, "obj", None).__doc__ or clause.sentence).strip(),
-            actual=str(wrong),
-            level=level,
-        )
-    return Seen(subjects=1, findings=(run.finding_of(clause, problem, answer, item.name),))
 
 
 def _row(item: pytest.Item, seen: Seen) -> ClauseRow:
@@ -283,18 +249,6 @@ def _row(item: pytest.Item, seen: Seen) -> ClauseRow:
     waivers = target.waives if seen.untestable else ()
     clause = read_contract()[item.get_closest_marker("clause").args[0]]  # type: ignore[union-attr]
     return row_of(clause, seen, Accepted(deviations=deviations, waivers=waivers, today=date.today()))
-
-
-def _line(seen: Seen) -> str:
-    return "; ".join(f"{f.level}: expected {f.expected}; got {f.actual}" for f in seen.findings)
-
-
-def _told(finding: Any) -> str:
-    lines = [f"{finding.clause} {finding.level}: expected {finding.expected}", f"  got {finding.actual}"]
-    lines += [f"  X-Request-Id {finding.request_id or '-'}, model {finding.model or '-'}, {finding.exchange}"]
-    lines += [f"  | {line}" for line in finding.excerpt]
-    lines += [f"  {finding.curl}"] if finding.curl else []
-    return "\n".join(lines)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -333,21 +287,12 @@ def pytest_runtestloop(session: pytest.Session) -> Hook:
         if state.conductor:
             state.conductor.judged = judged
     if state.conductor is None:
-        rows = [row for row in judged.rows if _adds(row, judged)]
+        rows = [row for row in judged.rows if adds(row, judged)]
         for row in rows:
-            _show(config, row)
+            show(config, row)
         if folder := _allure_folder(config):
             _write_allure(folder, state, replace(judged, rows=tuple(rows)))
     return done
-
-
-def _adds(row: ClauseRow, judged: run.Judged) -> bool:
-    """Whether the clause's row says more than its probes' rows do: facts, or entries of the target file."""
-    probed = any(report.clause == row.id for report in judged.reports)
-    by_facts = any(finding.source == run.EVERY for finding in row.findings)
-    if row.outcome is Outcome.OWN:
-        return False
-    return not probed or by_facts or row.outcome in (Outcome.STALE, Outcome.BROKEN)
 
 
 def _allure_folder(config: pytest.Config) -> Path | None:
@@ -361,38 +306,6 @@ def _write_allure(folder: Path, state: State, judged: run.Judged) -> None:
     document = report_of(judged, state.target, info, decide(judged.rows))
     for name, data in allure.results(document, judged.exchanges).items():
         (folder / name).write_bytes(data)
-
-
-def _show(config: pytest.Config, row: ClauseRow) -> None:
-    """One clause as a pytest row."""
-    by_facts = [finding for finding in row.findings if finding.source == run.EVERY]
-    state = replace(row, findings=tuple(by_facts)) if by_facts else row
-    called = STATES[row.outcome]
-    outcome, failing = called.pytest, "setup" if row.outcome is Outcome.BROKEN else "call"
-    nodeid = f"conformance/every_exchange::{row.id}"
-    location = ("conformance/every_exchange", 0, f"{row.id} {row.sentence}")
-    text: Any = "\n".join(_told(finding) for finding in state.findings[:5]) or row.reason
-    longrepr = (
-        ("conformance/every_exchange", 0, text or "-")
-        if outcome == "skipped"
-        else text
-        if outcome == "failed"
-        else None
-    )
-    for when in ("setup", "teardown") if failing == "setup" else ("setup", "call", "teardown"):
-        shown: Any = pytest.TestReport(
-            nodeid,
-            location,
-            {row.id: 1},
-            outcome if when == failing else "passed",
-            longrepr if when == failing else None,
-            when,
-        )
-        if called.xfail and when == failing:
-            shown.wasxfail = text
-        config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location) if when == "setup" else None
-        config.hook.pytest_runtest_logreport(report=shown)
-    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -17,8 +17,8 @@ PACKAGE = ROOT / "src" / "chatproof"
 LAYERS = (
     "record sse contract decode target",
     "asked answer redact money linear_charge incremental outcome verdict gate facts metrics",
-    "schemas prices evidence har tls wire conversation probe balance turns preflight run check rehearsal proof replay "
-    "reference swarm report",
+    "schemas prices evidence har tls wire conversation probe balance turns preflight run pytest_rows check rehearsal "
+    "proof replay reference swarm report",
     "cli conformance load",
     "__main__",
 )
