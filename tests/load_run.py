@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ import msgspec
 
 from chatproof.metrics import StreamRow
 from chatproof.target import folder
+
+Words = Callable[..., list[str]]  # a command line from a scenario and options
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ def words(scenario: str, *options: str) -> list[str]:
     return [sys.executable, "-m", "locust", "-f", file, "--headless", "--skip-log-setup", *options]
 
 
+def command(scenario: str, *options: str) -> list[str]:
+    """The same through `chatproof load`."""
+    return [sys.executable, "-m", "chatproof", "load", scenario, *options]
+
+
 def environment(key: str | None) -> dict[str, str]:
     """The environment of a run: nothing of the surroundings that names a target."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BEATRA_")}
@@ -49,11 +56,11 @@ def environment(key: str | None) -> dict[str, str]:
 
 @contextmanager
 def started(
-    scenario: str, *options: str, report: Path, key: str | None = None
+    scenario: str, *options: str, report: Path, key: str | None = None, by: Words = words
 ) -> Iterator[subprocess.Popen[str]]:
     """A run that goes on; whatever it leaves is ended with the block."""
     process = subprocess.Popen(
-        words(scenario, "--report", str(report), *options),
+        by(scenario, "--report", str(report), *options),
         env=environment(key),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,9 +91,16 @@ def ended(process: subprocess.Popen[str], report: Path, timeout: float = 40) -> 
     )
 
 
-def run(scenario: str, *options: str, report: Path, key: str | None = None, timeout: float = 40) -> Run:
+def run(
+    scenario: str,
+    *options: str,
+    report: Path,
+    key: str | None = None,
+    timeout: float = 40,
+    by: Words = words,
+) -> Run:
     """A whole run."""
-    with started(scenario, *options, report=report, key=key) as process:
+    with started(scenario, *options, report=report, key=key, by=by) as process:
         return ended(process, report, timeout)
 
 

@@ -383,7 +383,7 @@ def test_the_live_page_shows_seconds_as_they_come() -> None:
     live = Live()
     for each in [*GOOD, row("late", Ending.CUT, at=700 * SECOND)]:
         live.add(each)
-    series = live.series([FIT], 20.0)
+    series = live.series([FIT], lambda second: 20.0 + second)
 
     assert series["seconds"] == [700]
     assert series["endings"] == {"complete": 100, "cut": 1}

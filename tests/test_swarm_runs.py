@@ -382,7 +382,11 @@ def test_credits_are_a_hard_stop_too(reference: Reference, log: Path, tmp_path: 
 
 def test_a_target_that_answers_nobody_is_not_hammered(tmp_path: Path) -> None:
     """One that closes each connection at once is asked twice a second by each user, not as fast as it closes."""
-    with serving(request) as port:
+
+    def hears_and_closes(sock: Any) -> None:
+        request(sock)
+
+    with serving(hears_and_closes) as port:
         host = f"http://127.0.0.1:{port}/v1"
         found = run("steady", "-u", "4", "-t", "3s", "--host", host, report=tmp_path, key="k")
 

@@ -23,6 +23,7 @@ from chatproof.swarm import progress
 from chatproof.swarm.arrivals import Leg, expected, total_seconds
 from chatproof.swarm.ask import Workload
 from chatproof.swarm.briefing import Briefing
+from chatproof.swarm.burst import burst
 from chatproof.swarm.journal import decode
 from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
@@ -67,6 +68,7 @@ class Conductor:
         self.epoch_ns = 0
         self.from_ns = 0  # where the run's seconds are counted from
         self.legs: list[Leg] = []
+        self._flown: list[tuple[int, Leg]] = []  # when in the run each leg begins
         self.trace: Trace | None = None
         self.extra: dict[str, Any] = {}
         self.verdict: Verdict | None = None
@@ -108,7 +110,7 @@ class Conductor:
         self.live = Live()
         self.epoch_ns = self.from_ns = now - wall_offset()
         self.legs, self.extra, self.verdict, self.section, self.finishing = [], {}, None, None, False
-        self.trace = self.broken = None
+        self.trace, self.broken, self._flown = None, None, []
         self._send("chatproof-plan", to_wire(self.plan), None)
 
     def received(self, payload: bytes, client_id: str) -> None:
@@ -129,9 +131,13 @@ class Conductor:
         """Has the workers start an open loop now."""
         if not self.legs:
             self._begins(LEAD_NS)
+        start_ns = time.monotonic_ns() + LEAD_NS
         self.legs += legs
         at = {"legs": [[leg.rate, leg.seconds, leg.process] for leg in legs], "part": len(self.legs)}
         self._send("chatproof-legs", {**at, "start_wall_ns": time.time_ns() + LEAD_NS}, None)
+        for leg in legs:
+            self._flown.append((start_ns - self.epoch_ns, leg))
+            start_ns += round(leg.seconds * NS)
 
     def play(self, trace: Trace) -> None:
         """Sends each worker its share of a trace, to start together once all have it."""
@@ -148,6 +154,24 @@ class Conductor:
     def _begins(self, lead_ns: int) -> None:
         """The open loop's schedule begins after that long, and the run's seconds with it."""
         self.from_ns = time.monotonic_ns() + lead_ns
+
+    def asked_at(self, second: int) -> float | None:
+        """The rate that the schedule asks for in that second of the run; None where there is no schedule."""
+        if self.trace is not None:
+            at = second - (self.from_ns - self.epoch_ns) / NS
+            return self.trace.until(at + 1) - self.trace.until(at)
+        if not self._flown:
+            return None
+        middle_ns = second * NS + NS // 2
+        rates = [leg.rate for at, leg in self._flown if at <= middle_ns < at + leg.seconds * NS]
+        return rates[0] if rates else 0.0
+
+    def _burst(self, seconds: float) -> dict[str, Any]:
+        """What a burst did, where the schedule had one and came to its end."""
+        if self.ledger is None or "capacity" in self.extra or seconds < total_seconds(self.legs):
+            return {}
+        found = burst(self.legs, self.ledger.rows, self.from_ns - self.epoch_ns)
+        return {} if found is None else {"burst": found}
 
     def _asked_per_s(self, seconds: float) -> float | None:
         """The rate that the schedule asked for in the run's first seconds; None in a closed loop."""
@@ -182,7 +206,7 @@ class Conductor:
             budget_credits=self.target.budget.credits,
             terms=self.terms,
             options={name: value for name, value in self.options.items() if name not in ("yes", "report")},
-            extra={**self.extra, "epoch_monotonic_ns": self.epoch_ns},
+            extra={**self.extra, **self._burst(lasted), "epoch_monotonic_ns": self.epoch_ns},
             soak=self._briefing.soak,
         )
         self.judge(ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -63,8 +63,8 @@ class Live:
             found.endings += second.endings
         return found
 
-    def series(self, health: Sequence[Health], asked_per_s: float | None) -> dict[str, Any]:
-        """All that the page draws."""
+    def series(self, health: Sequence[Health], asked_at: Callable[[int], float | None]) -> dict[str, Any]:
+        """All that the page draws; `asked_at` tells the rate that was asked for in a second of the run."""
         times = sorted(self.seconds)
         rows = [self.seconds[at] for at in times]
         names = sorted(self.endings)
@@ -79,7 +79,7 @@ class Live:
             "tokens_per_s": [row.tokens for row in rows],
             "ended": {name: [row.endings.get(name, 0) for row in rows] for name in names},
             "achieved_per_s": [self.due.get(at, 0) for at in times],
-            "asked_per_s": asked_per_s,
+            "asked_per_s": [asked_at(at) for at in times],
             "endings": dict(self.endings),
             "clients": [_client(each) for each in health],
         }

@@ -70,6 +70,7 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
         lines.append(
             f"  step {step['rate_per_s']:.4g}/s: {step['outcome']}, {step['requests']} requests  {shown}"
         )
+    lines += [*_burst(section.get("burst")), *_drift(section.get("drift", {}))]
     if section["cost"]["credits"] != "0":
         lines.append(f"  cost {section['cost']['credits']} credits")
     for row in section["conformance"]:
@@ -88,6 +89,36 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
         f"{verdict.name.upper() if verdict.exit != 2 else 'USAGE'} (exit {int(verdict.exit)}, {meaning}): {verdict.why}"
     )
     return lines
+
+
+def _burst(found: Mapping[str, Any] | None) -> list[str]:
+    """The legs of a schedule with a burst, and when the target was itself again."""
+    if found is None:
+        return []
+    lines = [
+        f"  from {leg['from_s']:g} s: asked {leg['asked_per_s']:.4g}/s, achieved {leg['achieved_per_s']:.4g}/s, "
+        f"{leg['complete']} of {leg['requests']} complete, "
+        f"ttft p50 {_ms(leg['ttft_p50_s'])}  p95 {_ms(leg['ttft_p95_s'])}"
+        for leg in found["legs"]
+    ]
+    after = found["recovery_s"]
+    if after is None:
+        return [*lines, "  after the burst: not as before it, or too little before to tell"]
+    return [*lines, f"  after the burst: as before it {'at once' if after == 0 else f'from {after} s on'}"]
+
+
+def _drift(found: Mapping[str, Any]) -> list[str]:
+    """The trends of a soak."""
+    return [
+        f"  drift of {name.replace('_', ' ')}: {trend['trend']}"
+        + (
+            f", {trend['change']:+.1%} over the run (p {trend['p']:.2g})"
+            if trend["change"] is not None
+            else ""
+        )
+        + (f" ({trend['reason']})" if trend["reason"] else "")
+        for name, trend in found.items()
+    ]
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:

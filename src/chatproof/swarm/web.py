@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from chatproof.swarm.arrivals import total_seconds
 from chatproof.swarm.conductor import Conductor
 from chatproof.swarm.output import finite
 
@@ -61,9 +60,7 @@ def state(conductor: Conductor | None) -> dict[str, Any]:
     """What the page asks for every second."""
     if conductor is None or conductor.ledger is None:
         return {"state": "no run yet"}
-    ledger, legs = conductor.ledger, conductor.legs
-    asked = sum(leg.rate * leg.seconds for leg in legs) / total_seconds(legs) if legs else None
-    verdict = conductor.verdict
+    ledger, verdict = conductor.ledger, conductor.verdict
     return {
         "state": "running" if conductor.running else "ended",
         "scenario": conductor.scenario,
@@ -74,5 +71,5 @@ def state(conductor: Conductor | None) -> dict[str, Any]:
         "verdict": verdict.name if verdict is not None and verdict.exit != 2 else None,
         "why": verdict.why if verdict is not None else None,
         "violations": {name: tally.violations for name, tally in ledger.tallies.items() if tally.violations},
-        **conductor.live.series(ledger.health, asked),
+        **conductor.live.series(ledger.health, conductor.asked_at),
     }
