@@ -82,6 +82,7 @@ def test_of_saturating_tries_the_fastest_counts_and_of_paced_ones_the_one_with_t
 
     assert better(slow, late) is late
     assert better(_row(PACED, 1, 0.5), _row(PACED, 2, 9.0)).lag_p99_ms == 0.5
+    assert better(_row(PACED, 1, 9.0), _row(PACED, 2, 0.5)).lag_p99_ms == 0.5
 
 
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=12), st.booleans())
