@@ -78,10 +78,8 @@ def test_what_is_added_is_found_in_every_figure() -> None:
     assert ttft.mean == pytest.approx(30 * MS, abs=4 * MS)
     assert 0 < (ttft.low or 0) < (ttft.mean or 0) < (ttft.high or 0)
     assert (ttft.pairs, ttft.streams, ttft.from_zero) == (6, (600, 600), True)
-    assert (ttft.gateway, ttft.upstream) == (
-        pytest.approx(130 * MS, rel=0.03),
-        pytest.approx(100 * MS, rel=0.03),
-    )
+    assert ttft.gateway == pytest.approx(130 * MS, rel=0.03)
+    assert ttft.upstream == pytest.approx(100 * MS, rel=0.03)
     assert not gaps.from_zero
     assert e2e.mean == pytest.approx(30 * MS, abs=8 * MS)
 

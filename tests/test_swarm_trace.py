@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from chatproof.swarm.arrivals import Leg, expected
 from chatproof.swarm.ask import Workload
 from chatproof.swarm.launch import command
 from chatproof.swarm.output import fingerprint
-from chatproof.swarm.plan import OPTIONS, trace_of
+from chatproof.swarm.plan import OPTIONS, fixed_options, trace_of
 from chatproof.swarm.trace import Arrival, Sizes, Trace, TraceError, read_trace, share
 from chatproof.target import parse_target
 from tests.load_run import Run, run, truth
@@ -88,7 +89,8 @@ def test_speed_divides_the_time_and_the_runs_time_ends_it(tmp_path: Path) -> Non
     short = read(AZURE, tmp_path, speed=2, seconds=2.2)
 
     assert [round(at / MS) for at, _, _ in fast.arrivals] == [0, 2157, 2271]
-    assert (fast.seconds, fast.until_s) == (pytest.approx(2.27094, abs=1e-5), None)
+    assert fast.seconds == pytest.approx(2.27094, abs=1e-5)
+    assert fast.until_s is None
     assert (len(short.arrivals), short.seconds, short.until(1)) == (2, 2.2, 1)
     assert "2 times as fast as recorded" in fast.said
     assert "the rest lies after the run's time and is left out" in short.said
@@ -256,6 +258,33 @@ def test_what_legs_ask_for_until_a_moment() -> None:
     legs = [Leg(10, 4), Leg(50, 2), Leg(10, 4)]
 
     assert [expected(legs, until) for until in (None, 2, 5, 99)] == [180, 20, 90, 180]
+
+
+def test_a_web_form_confirms_nothing_and_names_no_file() -> None:
+    """Whoever can open the page may change the load; --yes, files and the trace are the command line's."""
+    parsed = SimpleNamespace(
+        yes=False, trace=None, report=None, target="mine.toml", stop_file=None, max_tokens=5
+    )
+    options = fixed_options(SimpleNamespace(parsed_options=parsed))
+    sent = {
+        "yes": True,
+        "trace": "/etc/passwd",
+        "report": "/elsewhere",
+        "target": "other.toml",
+        "stop_file": "x",
+    }
+    for name, value in {**sent, "max_tokens": 9}.items():
+        setattr(parsed, name, value)
+
+    found = options()
+    assert {name: found[name] for name in sent} == {
+        "yes": False,
+        "trace": None,
+        "report": None,
+        "target": "mine.toml",
+        "stop_file": None,
+    }
+    assert found["max_tokens"] == 9
 
 
 # --- whole runs ----------------------------------------------------------------------------------------------

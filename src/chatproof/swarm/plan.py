@@ -134,6 +134,24 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 
+FIXED = frozenset({"yes", "report", "target", "stop_file", "trace"})  # not for the web form
+
+
+def options_of(parsed: Any) -> dict[str, Any]:
+    """Our options as locust's parser, or its web form, left them."""
+    return {option.dest: getattr(parsed, option.dest, option.default) for option in OPTIONS}
+
+
+def fixed_options(environment: Any) -> Callable[[], dict[str, Any]]:
+    """Our options as they stand now; what names files or confirms a load stays as the command line had it.
+
+    Locust takes any option from whoever sends its web form, those too that the form does not show.
+    """
+    given = options_of(environment.parsed_options)
+    fixed = {name: given[name] for name in FIXED}
+    return lambda: {**options_of(environment.parsed_options), **fixed}
+
+
 def misplaced(scenario: str, options: Mapping[str, Any]) -> str | None:
     """Which option was given that this scenario has no use for, and what does; None where all are of use."""
     for option in OPTIONS:

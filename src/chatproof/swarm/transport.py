@@ -116,10 +116,8 @@ class Connection:
 
     def close(self, *, abruptly: bool = False) -> None:
         """Closes once; `abruptly` resets, so that the peer knows at once that nobody listens."""
-        self._on_data, self._on_end = (
-            _ignore_data,
-            _ignore_end,
-        )  # or its exchange, with all it read, waits for a collector
+        # else its exchange, with all that it read, would stay until a collector comes
+        self._on_data, self._on_end = _ignore_data, _ignore_end
         if self._fd < 0:
             return
         self._fd, self.alive = -1, False

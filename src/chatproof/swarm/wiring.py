@@ -15,14 +15,13 @@ from locust.runners import LocalRunner, WorkerRunner
 
 from chatproof.swarm.master_side import MasterSide
 from chatproof.swarm.member import Member
-from chatproof.swarm.plan import OPTIONS
+from chatproof.swarm.plan import FIXED, OPTIONS, fixed_options, options_of
 from chatproof.swarm.unhandled import Tell, tell_of_greenlets, telling
 from chatproof.swarm.web import add_page
 from chatproof.swarm.worker_side import WorkerSide
 from chatproof.verdict import Exit
 
 AGAIN_S = 3.0  # a second Ctrl-C within that time is the first one, told by somebody else too
-_HIDDEN = frozenset({"yes", "report", "target", "stop_file", "trace"})  # not for the web form
 
 _WORKERS: dict[int, WorkerSide] = {}
 
@@ -51,7 +50,7 @@ def _add_options(parser: Any) -> None:
     for option in OPTIONS:
         extra: dict[str, Any] = {
             "help": option.help_everywhere,
-            "include_in_web_ui": option.dest not in _HIDDEN,
+            "include_in_web_ui": option.dest not in FIXED,
         }
         if option.parse is None:
             extra |= {"action": "store_true"}
@@ -69,17 +68,14 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
     if not classes:
         return
 
-    def options() -> dict[str, Any]:
-        parsed = vars(environment.parsed_options)
-        return {option.dest: parsed.get(option.dest, option.default) for option in OPTIONS}
-
     runner.quit = _once(runner.quit)
     if isinstance(runner, WorkerRunner):
-        worker = WorkerSide(environment, options)
+        worker = WorkerSide(environment, lambda: options_of(environment.parsed_options))
         _listen_to_ctrl_c(lambda: False)
         _hear_as_worker(worker, worker.broke)
         environment.events.test_stopping.add_listener(telling(worker.broke, worker.stopping))
         return
+    options = fixed_options(environment)
     master = MasterSide(environment, classes[0], options)
     if isinstance(runner, LocalRunner):
         _hear_as_worker(WorkerSide(environment, options), master.broke)
