@@ -197,7 +197,7 @@ def until_connected(url: str, process: subprocess.Popen[str], count: int) -> Non
     """Waits until a process and its children have so many connections to a URL's port, or have asked for them."""
     port = urlsplit(url).port
     for _ in range(600):
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         ends = [end.raddr.port for each in family for end in each.net_connections("tcp4") if end.raddr]
         if ends.count(port) >= count:
             return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from chatproof.metrics import StreamRow
@@ -14,9 +16,9 @@ from chatproof.record import Ending
 from chatproof.reference import Latency, embedded
 from chatproof.swarm.arrivals import Leg
 from chatproof.swarm.burst import burst
-from tests.load_run import command, run, words
+from tests.load_run import command, ended, run, started, words
 from tests.load_server import CHUNKED, chunk, event, request, serving
-from tests.test_swarm_runs import KEY, assert_passed
+from tests.test_swarm_runs import KEY, assert_passed, seconds_to_the_end, until_connected
 
 NS = 1_000_000_000
 MS = 1_000_000
@@ -89,6 +91,51 @@ def test_a_burst_is_seen_for_what_it_did(tmp_path: Path) -> None:
     assert f"asked 150/s, achieved {during['achieved_per_s']:.4g}/s, " in found.said
     assert "after the burst: as before it from" in found.said
     assert_passed(found)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_what_strikes_the_command_ends_its_load_in_order(kind: signal.Signals, tmp_path: Path) -> None:
+    """Whoever stops `chatproof load` and not its locust gets its report within two seconds, and leaves none behind."""
+    with embedded() as reference:
+        options = (
+            "--base-url",
+            reference.base_url,
+            "--users",
+            "5",
+            "--duration",
+            "60s",
+            "--max-tokens",
+            "2000",
+        )
+        with started("steady", *options, report=tmp_path, key=KEY, by=command) as process:
+            until_connected(reference.base_url, process, 5)
+            (load,) = psutil.Process(process.pid).children()
+            process.send_signal(kind)
+            took = seconds_to_the_end(process)
+            found = ended(process, tmp_path)
+
+    assert took < 2
+    assert not load.is_running()
+    assert found.load["interrupted"]
+    assert found.load["streams"]["still_running"] == len(found.rows) == 5
+    assert found.exit_code == 3 or found.load["health"]["complaints"]
+    assert "Traceback" not in found.said
+
+
+@pytest.mark.alone
+def test_a_load_that_was_killed_says_nothing_of_the_target(tmp_path: Path) -> None:
+    """Exit 4, not a code that Python makes of a signal's number."""
+    with embedded() as reference:
+        options = ("--base-url", reference.base_url, "--users", "2", "--duration", "60s")
+        with started("steady", *options, report=tmp_path, key=KEY, by=command) as process:
+            until_connected(reference.base_url, process, 2)
+            (load,) = psutil.Process(process.pid).children()
+            load.kill()
+            found = ended(process, tmp_path)
+
+    assert found.exit_code == 4
+    assert not found.report
 
 
 def drifting(first_s: float, in_s: float) -> Callable[[Any], None]:

@@ -57,11 +57,28 @@ def run_load(name: str, options: Mapping[str, Any]) -> int:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the terminal has told locust too: it ends in order and says how
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """The exit code of a load that ends in order whatever ends this process: a terminal, a scheduler, an alarm."""
+    struck: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        struck.append(number)
+        process.send_signal(signal.SIGINT)  # twice is as once: at a terminal it has had its own
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # of an alarm, not of a signal that was passed on
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code >= 0:
+        return code
+    return int(
+        Exit.INCONCLUSIVE if struck else Exit.INVALID
+    )  # it was killed, or struck before it could listen
 
 
 def named(target: str) -> Mapping[str, str]:
