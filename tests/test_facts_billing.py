@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -121,6 +122,16 @@ def judged(answer: Answer, terms: Terms = TERMS) -> set[str]:
 def missing(answer: Answer, terms: Terms) -> dict[str, tuple[str, ...]]:
     """What the target file lacks, by clause."""
     return {clause: tally.untestable for clause, tally in tallies(answer, terms).items() if tally.untestable}
+
+
+def test_a_stream_is_judged_once_it_came_to_its_end() -> None:
+    """BIL-07: `[DONE]` is an end, whatever the connection did then; what broke off before it says nothing."""
+    whole = streamed().exchange
+    cut = replace(whole, transfer=Transfer.CUT)
+    before_done = replace(cut, reads=(Read(5, whole.body.removesuffix(b"data: [DONE]\n\n")),))
+
+    assert judged(Answer(cut)) == {"BIL-07"}
+    assert judged(Answer(before_done)) == set()
 
 
 def test_right_answers() -> None:

@@ -66,8 +66,9 @@ def failed(a: Answer) -> bool:
 
 
 def streamed_with_usage(a: Answer) -> bool:
-    """Whether a whole stream without an error reported usage."""
-    return a.is_stream and a.whole and a.stream_error is None and a.usage is not None
+    """Whether a stream that came to its end, the transfer's or `[DONE]`, reported usage and no error."""
+    ended = a.whole or bool(a.dones)
+    return a.is_stream and ended and a.stream_error is None and a.usage is not None
 
 
 def no_rate(a: Answer, terms: Terms) -> str | None:
