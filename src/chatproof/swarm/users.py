@@ -56,10 +56,8 @@ class StreamUser(User):  # type: ignore[misc]
     def one_request(self) -> None:
         """One request from start to end, while the run lasts."""
         member = wiring.member_of(self.environment)
-        if member is None:
-            gevent.sleep(0.05)
-        elif member.stopping:
-            raise StopUser
+        if member is None or member.stopping:
+            gevent.sleep(0.05)  # this run's plan has not come, or its end has: locust stops its users itself
         else:
             self.turn(member)
 
@@ -70,6 +68,8 @@ class StreamUser(User):  # type: ignore[misc]
         try:
             row = member.turn(self._channel)
         except Exhausted:
+            if member.stopping:
+                return
             raise StopUser from None
         if row.status is None and row.ending in NO_ANSWER:
             gevent.sleep(REFUSED_PAUSE_S)
