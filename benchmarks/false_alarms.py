@@ -16,13 +16,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from benchmarks.machine import described
+from benchmarks.machine import CLIENT_CORE, SERVER_CORE, described, pin
 from benchmarks.row import markdown
 from chatproof.metrics import Change
 from chatproof.metrics.binomial import ALPHA, share_above, share_below
+from chatproof.reference import target_text
 
-PACE = ("--ttft-ms", "20", "--gap-ms", "0.5")
+PACE = ("--ttft-ms", "20", "--gap-ms", "1")
 MOST_S = 300
 _LINE = re.compile(r"^(?P<figure>\w+ \w+): (?P<change>[a-z ]+): ")
 _ANY = "any of them"
@@ -40,25 +43,37 @@ class Asked:
 
 
 @contextmanager
-def reference(jitter: float) -> Iterator[str]:
-    """The gateway in a process of its own; its base URL."""
+def reference(jitter: float, folder: Path) -> Iterator[Path]:
+    """The gateway in a process of its own; a target file for it."""
     words = [sys.executable, "-m", "chatproof", "reference", "--port", "0", *PACE, "--jitter", str(jitter)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*pin(SERVER_CORE), *words], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         found = re.search(r"http://\S+/v1", process.stdout.readline())
         if found is None:
             sys.exit("the reference gateway did not start")
-        yield found[0]
+        target = folder / "target.toml"
+        target.write_text(target_text(found[0]), encoding="utf-8")
+        yield target
     finally:
         process.terminate()
         process.wait()
 
 
-def answers(base_url: str, asked: Asked) -> Iterator[Mapping[str, Change]]:
+def answers(target: Path, asked: Asked) -> Iterator[Mapping[str, Change]]:
     """Of each comparison the answer for every figure; empty where it was INVALID or had no answer."""
     load = ["--users", str(asked.users), "--duration", asked.duration, "--yes"]
-    words = [sys.executable, "-m", "chatproof", "load", "compare", base_url, base_url, *load]
+    words = [
+        *pin(CLIENT_CORE),
+        sys.executable,
+        "-m",
+        "chatproof",
+        "load",
+        "compare",
+        str(target),
+        str(target),
+        *load,
+    ]
     for _ in range(asked.comparisons):
         if time.monotonic() > asked.until:
             return
@@ -66,12 +81,17 @@ def answers(base_url: str, asked: Asked) -> Iterator[Mapping[str, Change]]:
         found = (_LINE.match(line) for line in done.stdout.splitlines())
         told = {each["figure"]: Change(each["change"]) for each in found if each}
         if not told:
-            print(f"no answer, exit {done.returncode}: {done.stderr[-300:]}", file=sys.stderr)
+            last = (done.stderr + done.stdout).strip().splitlines()[-1:]
+            print(f"no answer, exit {done.returncode}: {''.join(last)}", file=sys.stderr)
         yield told
 
 
 def table(found: Sequence[Mapping[str, Change]]) -> str:
-    """How often which answer came, figure by figure, and how often any figure was called slower."""
+    """How often which answer came, figure by figure, and how often any figure was called slower.
+
+    A comparison without an answer, as where a run of it was INVALID, is none that called anything slower; it is not
+    counted.
+    """
     figures = dict.fromkeys(figure for told in found for figure in told)
     rows = [_row(figure, [told[figure] for told in found if figure in told]) for figure in figures]
     worst = [Change.SLOWER if Change.SLOWER in told.values() else Change.SAME for told in found if told]
@@ -111,12 +131,15 @@ def main() -> None:
     until = time.monotonic() + options.minutes * 60
     asked = Asked(options.comparisons, options.users, options.duration, options.jitter, until)
     found: list[Mapping[str, Change]] = []
-    with reference(asked.jitter) as base_url:
-        for told in answers(base_url, asked):
+    with TemporaryDirectory() as folder, reference(asked.jitter, Path(folder)) as target:
+        for told in answers(target, asked):
             found.append(told)
             print(f"{len(found)} of {asked.comparisons}: {', '.join(told.values())}", file=sys.stderr)
     load = f"{asked.users} users, {asked.duration} a run, server {' '.join(PACE)} --jitter {asked.jitter}"
-    print(f"{described(('locust', 'gevent'))}\n\n{load}\n\n{table(found)}")
+    silent = sum(not told for told in found)
+    print(
+        f"{described(('locust', 'gevent'))}\n\n{load}; {silent} comparisons without an answer\n\n{table(found)}"
+    )
 
 
 if __name__ == "__main__":
