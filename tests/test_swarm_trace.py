@@ -103,7 +103,10 @@ def test_sizes_are_capped_and_that_is_told(tmp_path: Path) -> None:
 
     assert [arrival[1:] for arrival in found.arrivals] == [(4096, 1), (1, 1024), (4096, 1024)]
     assert (found.cut_prompts, found.cut_answers, found.raised) == (1, 1, 2)
-    assert "1 longer prompts are cut to --prompt-cap; 1 longer answers are cut to --answer-cap" in found.said
+    assert (
+        "1 longer prompts are cut to --prompt-cap 4096; 1 longer answers are cut to --answer-cap 1024"
+        in found.said
+    )
 
 
 def test_the_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from chatproof.metrics.measures import MEASURES
 from chatproof.metrics.terms import GAPS, Term, parse_terms, terms_of
 from chatproof.run import tariff_of
 from chatproof.swarm.ask import Workload
-from chatproof.swarm.trace import Trace
+from chatproof.swarm.trace import Trace, lasting
 from chatproof.target import Target, load_target, parse_target
 
 
@@ -99,9 +99,9 @@ class Estimate:
         budget = target.budget
         lasts = self.seconds or seconds
         if self.requests is None:
-            asked = f"{users} users without pause {f'for {lasts:,.4g} s' if lasts else 'until stopped'}"
+            asked = f"{users} users without pause {f'for {lasting(lasts)}' if lasts else 'until stopped'}"
         else:
-            asked = f"{self.requests:,} requests in {lasts:,.4g} s"
+            asked = f"{self.requests:,} requests in {lasting(lasts or 0)}"
         limit = f"at most {budget.load_requests:,} requests"
         if budget.credits is not None:
             limit += f" and {budget.credits} credits"

@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -63,6 +63,7 @@ class Trace:
     speed: float
     arrivals: tuple[Arrival, ...]
     until_s: float | None  # only the requests before this moment are played; None: all of them
+    sizes: Sizes
     cut_prompts: int  # longer than the cap
     cut_answers: int
     raised: int  # sizes of 0, asked as 1
@@ -79,16 +80,20 @@ class Trace:
     @property
     def said(self) -> str:
         """The trace in one line for a person."""
-        parts = [f"trace {self.name}: {len(self.arrivals):,} requests in {self.seconds:.4g} s"]
+        parts = [f"trace {self.name}: {len(self.arrivals):,} requests in {lasting(self.seconds)}"]
         parts.append(
             "as fast as recorded" if self.speed == 1 else f"{self.speed:g} times as fast as recorded"
         )
         if self.until_s is not None:
             parts.append("the rest lies after the run's time and is left out")
         if self.cut_prompts:
-            parts.append(f"{self.cut_prompts:,} longer prompts are cut to --prompt-cap")
+            parts.append(
+                f"{self.cut_prompts:,} longer prompts are cut to --prompt-cap {self.sizes.prompt_cap}"
+            )
         if self.cut_answers:
-            parts.append(f"{self.cut_answers:,} longer answers are cut to --answer-cap")
+            parts.append(
+                f"{self.cut_answers:,} longer answers are cut to --answer-cap {self.sizes.answer_cap}"
+            )
         if self.raised:
             parts.append(f"{self.raised:,} sizes of 0 are asked as 1")
         return "; ".join(parts)
@@ -96,8 +101,22 @@ class Trace:
     @property
     def shown(self) -> dict[str, Any]:
         """The trace in a report: everything but the arrivals."""
-        kept = {name: value for name, value in asdict(self).items() if name not in ("arrivals", "name")}
-        return {"file": self.name, "requests": len(self.arrivals), "seconds": self.seconds, **kept}
+        return {
+            "file": self.name,
+            "digest": self.digest,
+            "speed": self.speed,
+            "requests": len(self.arrivals),
+            "seconds": self.seconds,
+            "until_s": self.until_s,
+            "cut_prompts": self.cut_prompts,
+            "cut_answers": self.cut_answers,
+            "raised": self.raised,
+        }
+
+
+def lasting(seconds: float) -> str:
+    """A time for a person."""
+    return f"{seconds:,.0f} s" if seconds >= 1000 else f"{seconds:.4g} s"
 
 
 def share(arrivals: Sequence[Arrival], worker: int, workers: int) -> Sequence[Arrival]:
@@ -148,8 +167,17 @@ def _read(file: IO[bytes], name: str, speed: float, seconds: float | None, sizes
         raise TraceError(f"--trace {name}: holds no request")
     while block := file.read(1 << 20):
         digest.update(block)
-    until = seconds if over else None
-    return Trace(name, digest.hexdigest(), speed, tuple(arrivals), until, cut_prompts, cut_answers, raised)
+    return Trace(
+        name=name,
+        digest=digest.hexdigest(),
+        speed=speed,
+        arrivals=tuple(arrivals),
+        until_s=seconds if over else None,
+        sizes=sizes,
+        cut_prompts=cut_prompts,
+        cut_answers=cut_answers,
+        raised=raised,
+    )
 
 
 def _lines(file: IO[bytes], name: str, note: Callable[[bytes], None]) -> Iterator[str]:
