@@ -385,6 +385,8 @@ def test_the_live_page_shows_seconds_as_they_come() -> None:
         live.add(each)
     series = live.series([FIT], lambda second: 20.0 + second)
 
+    assert live.series([FIT], lambda second: None, until=700)["seconds"] == []
+    assert series["asked_per_s"] == [720.0]
     assert series["seconds"] == [700]
     assert series["endings"] == {"complete": 100, "cut": 1}
     assert series["clients"][0]["canary_p99_ms"] == pytest.approx(0.1, rel=0.01)

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from http.client import HTTPException
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -29,25 +30,37 @@ pytestmark = pytest.mark.alone  # it measures
 @contextmanager
 def web_ui(report: Path, *options: str, beside: tuple[Path, ...] = (), base: str = "") -> Iterator[str]:
     """Locust with its web UI and no run yet; the URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    files = ",".join(map(str, (folder("load") / "steady.py", *beside)))
+    words = [sys.executable, "-m", "locust", "-f", files, "--skip-log-setup", "--report", str(report)]
     with embedded() as reference:
-        files = ",".join(map(str, (folder("load") / "steady.py", *beside)))
-        words = [sys.executable, "-m", "locust", "-f", files, "--skip-log-setup", "--report", str(report)]
-        where = ["--web-host", "127.0.0.1", "--web-port", str(port), "--host", reference.base_url]
-        process = subprocess.Popen([*words, *where, "--max-tokens", "20", *options], env=environment(KEY))
-        try:
+        given = [*words, "--host", reference.base_url, "--max-tokens", "20", *options]
+        for _ in range(3):  # a port that was free may be taken before locust is there
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            where = ["--web-host", "127.0.0.1", "--web-port", str(port)]
+            process = subprocess.Popen([*given, *where], env=environment(KEY))
             url = f"http://127.0.0.1:{port}{base}"
-            for _ in range(100):
-                try:
-                    urllib.request.urlopen(url, timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
+            if answers(url, process):
+                break
+            process.kill()
+            process.wait()
+        try:
             yield url
         finally:
             process.kill()
             process.wait()
+
+
+def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process comes to serve locust's page there."""
+    for _ in range(300):
+        try:
+            return "<title>Locust" in text_of(url) and process.poll() is None
+        except (OSError, HTTPException):
+            if process.poll() is not None:
+                return False
+            time.sleep(0.1)
+    return False
 
 
 @pytest.fixture

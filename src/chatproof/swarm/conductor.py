@@ -41,6 +41,7 @@ STOP_FILE = "the stop file was there"
 TIME_OVER = "the run's time was over"
 NS = 1_000_000_000
 LEAD_NS = NS // 10  # all workers have a schedule before it begins
+TOLD_WITHIN_NS = NS // 2  # a worker reports every quarter of a second
 SENT_IN_NS = 5_000  # an arrival of a trace is packed, sent and unpacked in less
 
 Send = Callable[[str, Any, str | None], None]  # message type, data, worker's client id or None for all
@@ -73,7 +74,7 @@ class Conductor:
         self.extra: dict[str, Any] = {}
         self.verdict: Verdict | None = None
         self.section: dict[str, Any] | None = None
-        self.finishing = False
+        self.finishing = False  # from the word that it shall end to the moment at which another may begin
         self.broken: str | None = None  # what of ours failed first
         self._reason = ""
         self._interrupted = False
@@ -155,6 +156,13 @@ class Conductor:
         """The open loop's schedule begins after that long, and the run's seconds with it."""
         self.from_ns = time.monotonic_ns() + lead_ns
 
+    @property
+    def whole_seconds(self) -> int | None:
+        """How many seconds of a run that goes on are over, and told by all workers; None where it has ended."""
+        if not self.running:
+            return None
+        return (time.monotonic_ns() - self.epoch_ns - TOLD_WITHIN_NS) // NS
+
     def asked_at(self, second: int) -> float | None:
         """The rate that the schedule asks for in that second of the run; None where there is no schedule."""
         if self.trace is not None:
@@ -210,7 +218,6 @@ class Conductor:
             soak=self._briefing.soak,
         )
         self.judge(ended)
-        self.finishing = False
 
     def hurry(self, reason: str) -> None:
         """A run that is ending ends now: somebody waits for it."""

@@ -63,9 +63,14 @@ class Live:
             found.endings += second.endings
         return found
 
-    def series(self, health: Sequence[Health], asked_at: Callable[[int], float | None]) -> dict[str, Any]:
-        """All that the page draws; `asked_at` tells the rate that was asked for in a second of the run."""
-        times = sorted(self.seconds)
+    def series(
+        self, health: Sequence[Health], asked_at: Callable[[int], float | None], until: int | None = None
+    ) -> dict[str, Any]:
+        """All that the page draws, of the seconds before `until`: one that goes on would look like a fall.
+
+        `asked_at` tells the rate that was asked for in a second of the run.
+        """
+        times = sorted(at for at in self.seconds if until is None or at < until)
         rows = [self.seconds[at] for at in times]
         names = sorted(self.endings)
         return {

@@ -14,15 +14,15 @@ from typing import Any
 
 import gevent
 import psutil  # type: ignore[import-untyped]
-from locust.runners import STATE_MISSING, MasterRunner
+from locust.runners import MasterRunner
 
 from chatproof.swarm import aim, progress
 from chatproof.swarm.arrivals import total_seconds
 from chatproof.swarm.briefing import Briefing, brief
 from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, STOP_FILE, TIME_OVER, Conductor
-from chatproof.swarm.muster import CHILDREN_WITHIN_S, await_workers, keeping
+from chatproof.swarm.muster import CHILDREN_WITHIN_S, await_workers, gone, keeping, present
 from chatproof.swarm.search import search
-from chatproof.swarm.worker_side import LOCAL, USERS_LEAVE_S
+from chatproof.swarm.worker_side import USERS_LEAVE_S
 from chatproof.target import TargetError, read_contract
 from chatproof.verdict import Exit
 
@@ -97,7 +97,7 @@ class MasterSide:
             found,
             contract=read_contract(),
             send=lambda kind, data, to: self.runner.send_message(kind, data, to),
-            dead=self._dead,
+            dead=self._gone,
         )
 
     def _start_reference(self) -> str:
@@ -154,7 +154,9 @@ class MasterSide:
                 return
         assert self.conductor is not None
         assert self._briefing is not None
-        self._conducting = gevent.spawn(self._conduct_safely, self.conductor, self._briefing, self._workers())
+        self._conducting = gevent.spawn(
+            self._conduct_safely, self.conductor, self._briefing, present(self.runner)
+        )
 
     def connected(self, client_id: str, **_: Any) -> None:
         """A worker connects; one that comes after the start takes no part in this run."""
@@ -225,6 +227,8 @@ class MasterSide:
             trace = traceback.format_exc()
             self.broke(trace)
             self._give_up(f"chatproof itself failed: {trace.strip().splitlines()[-1]}")
+        finally:
+            conductor.finishing = False
 
     def _conduct(self, conductor: Conductor, briefing: Briefing) -> None:
         line = progress.Line()
@@ -296,15 +300,14 @@ class MasterSide:
         """Has locust end, or wait for the next run where there is a web page."""
         if self._leaving:
             return
-        ends = self.runner.quit if self.environment.parsed_options.headless else self.runner.stop
-        gevent.spawn(ends)  # whoever calls it may be ended by it
+        if self.environment.parsed_options.headless:
+            gevent.spawn(self.runner.quit)  # whoever calls it may be ended by it
+            return
+        stopping = gevent.spawn(self.runner.stop)
+        if gevent.getcurrent() is self._conducting:
+            stopping.join()  # the next run must not meet the users of this one
 
     # --- workers --------------------------------------------------------------------------------------------
-
-    def _workers(self) -> list[str]:
-        if isinstance(self.runner, MasterRunner):
-            return [client.id for client in self.runner.clients.ready]
-        return [LOCAL]
 
     def _is_stranger(self, client_id: str) -> bool:
         conductor = self.conductor
@@ -312,9 +315,6 @@ class MasterSide:
             return False
         return client_id not in conductor.plan.workers
 
-    def _dead(self) -> set[str]:
-        if not isinstance(self.runner, MasterRunner) or self.conductor is None or self.conductor.plan is None:
-            return set()
-        clients = self.runner.clients
-        alive = {client_id for client_id in clients if clients[client_id].state != STATE_MISSING}
-        return set(self.conductor.plan.workers) - alive
+    def _gone(self) -> set[str]:
+        plan = self.conductor.plan if self.conductor is not None else None
+        return set() if plan is None else gone(self.runner, plan.workers)

@@ -1,13 +1,16 @@
-"""The workers of a run: those it began with. Waits for them, says who is missing. Knows no plan and no figures."""
+"""The workers of a run: those it began with. Waits for them, says who is missing. Knows no figures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import gevent
 from locust.dispatch import UsersDispatcher
+from locust.runners import STATE_MISSING, MasterRunner
+
+from chatproof.swarm.worker_side import LOCAL
 
 SAY_EVERY_S = 5.0
 CHILDREN_WITHIN_S = 60.0  # `--processes` starts them itself: they are there in 2 s, or have died
@@ -42,3 +45,19 @@ def keeping(is_stranger: Callable[[str], bool]) -> type[UsersDispatcher]:
                 super().add_worker(worker_node)
 
     return Kept
+
+
+def present(runner: Any) -> list[str]:
+    """The client ids of the workers that are ready; a process that is master and worker in one is its own."""
+    if isinstance(runner, MasterRunner):
+        return [client.id for client in runner.clients.ready]
+    return [LOCAL]
+
+
+def gone(runner: Any, workers: Collection[str]) -> set[str]:
+    """Those of these workers that have ended, or that locust has not heard of for seconds."""
+    if not isinstance(runner, MasterRunner):
+        return set()
+    clients = runner.clients
+    alive = {client_id for client_id in clients if clients[client_id].state != STATE_MISSING}
+    return set(workers) - alive

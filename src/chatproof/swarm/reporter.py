@@ -25,7 +25,7 @@ Send = Callable[[bytes], None]
 
 
 class Reporter:
-    """Collects what is new, and sends it four times a second; that a stream begins, at once."""
+    """Collects what is new, and sends it four times a second; that a stream begins, or what it follows, at once."""
 
     def __init__(
         self, run: str, worker: str, send: Send, seen: Callable[[], Looked], health: Callable[[], Health]
@@ -85,8 +85,9 @@ class Reporter:
                 last_ns = now
                 self._report(final=False)
             elif self._begun:  # the master must know it if this process dies
-                begun, self._begun = self._begun, []
-                self._send(self._outbox.seal(Batch(run="", worker="", number=0, begun=begun)))
+                batch = Batch(run="", worker="", number=0, begun=self._begun, rows=self._rows)
+                self._begun, self._rows = [], []
+                self._send(self._outbox.seal(batch))
             if now - resent_ns >= RESEND_S * 1e9:
                 resent_ns = now
                 for payload in self._outbox.waiting[:20]:

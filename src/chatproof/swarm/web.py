@@ -62,7 +62,7 @@ def state(conductor: Conductor | None) -> dict[str, Any]:
         return {"state": "no run yet"}
     ledger, verdict = conductor.ledger, conductor.verdict
     return {
-        "state": "running" if conductor.running else "ended",
+        "state": "running" if conductor.running or conductor.finishing else "ended",
         "scenario": conductor.scenario,
         "target": "EMBEDDED REFERENCE" if conductor.embedded else conductor.target.base_url,
         "model": conductor.model,
@@ -71,5 +71,5 @@ def state(conductor: Conductor | None) -> dict[str, Any]:
         "verdict": verdict.name if verdict is not None and verdict.exit != 2 else None,
         "why": verdict.why if verdict is not None else None,
         "violations": {name: tally.violations for name, tally in ledger.tallies.items() if tally.violations},
-        **conductor.live.series(ledger.health, conductor.asked_at),
+        **conductor.live.series(ledger.health, conductor.asked_at, conductor.whole_seconds),
     }
