@@ -9,38 +9,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import CLIENT_CORE, pin, stolen_s
-from benchmarks.row import Row, Told, Work, better, row_of
+from benchmarks.row import WORKS, Row, Told, Work, better, row_of
 from benchmarks.source import Binaries, Log, log_of, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_S = 180
-USER_CLOCK = "engine, user clock"
 WHOLE = "chatproof (locust, facts, report)"
+
+
+SATURATING = tuple(work.name for work in WORKS if work.saturating)
+UP_TO_50, UP_TO_400, ALL = ((*SATURATING, *(work.name for work in WORKS[2:to])) for to in (3, 4, None))
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client by its name in the table, how to start it, and the most users it is asked to serve."""
+    """A client by its name in the table, how to start it, and its loads: a heavier one would show a collapse again."""
 
     name: str
     words: Callable[[Binaries], Sequence[str]]
-    most: int = 1000
-    least: int = 0
-    only_paced: bool = False
-    only_saturating: bool = False
+    loads: Collection[str] = ALL
     every_try: bool = False
-
-    def takes(self, work: Work) -> bool:
-        """Whether this load would show something else than a collapse seen before."""
-        if work.saturating:
-            return not self.only_paced
-        return not self.only_saturating and self.least <= work.users <= self.most
 
 
 def _script(name: str, *options: str) -> Callable[[Binaries], Sequence[str]]:
@@ -49,13 +43,13 @@ def _script(name: str, *options: str) -> Callable[[Binaries], Sequence[str]]:
 
 CLIENTS = (
     Client("C reader", lambda binaries: (str(binaries.reader),)),
-    Client("C reader, patient", lambda binaries: (str(binaries.reader), "--patient"), only_saturating=True),
+    Client("C reader, patient", lambda binaries: (str(binaries.reader), "--patient"), SATURATING),
     Client("engine", _script("engine")),
     Client("engine, events only stamped", _script("engine", "--stamps")),
-    Client(USER_CLOCK, _script("engine", "--user-clock"), least=1000, only_paced=True, every_try=True),
-    Client("httpx_sse_client", _script("httpx_sse_client"), most=400),
-    Client("fast_http_user", _script("fast_http_user"), most=400),
-    Client("openai_sdk", _script("openai_sdk"), most=50),
+    Client("engine, user clock", _script("engine", "--user-clock"), ("paced 1000",), every_try=True),
+    Client("httpx_sse_client", _script("httpx_sse_client"), UP_TO_400),
+    Client("fast_http_user", _script("fast_http_user"), UP_TO_400),
+    Client("openai_sdk", _script("openai_sdk"), UP_TO_50),
 )
 
 
@@ -87,16 +81,18 @@ def client(client: Client, work: Work, binaries: Binaries) -> Row | None:
     def once(root: str) -> tuple[Told, Log] | None:
         launched = time.monotonic_ns()
         words = [*pin(CLIENT_CORE), *client.words(binaries), f"{root}{work.path}/v1"]
-        done = subprocess.run(
-            [*words, str(work.users), str(work.seconds)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
-            cwd=ROOT,
-            timeout=MOST_S,
-        )
-        if done.returncode:
-            print(f"{client.name} on {work.name} failed:\n{done.stderr[-500:]}", file=sys.stderr)
+        try:
+            done = subprocess.run(
+                [*words, str(work.users), str(work.seconds)],
+                capture_output=True,
+                check=True,
+                text=True,
+                env={**os.environ, "LOCUST_SKIP_MONKEY_PATCH": "1"},
+                cwd=ROOT,
+                timeout=MOST_S,
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as problem:
+            print(f"{client.name} on {work.name}: {problem}\n{str(problem.stderr)[-500:]}", file=sys.stderr)
             return None
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         told = Told(
@@ -147,13 +143,12 @@ def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1)
         several = _several(workers) if workers > 1 else []
         aim = ["--host", f"{root}{work.path}/v1", "--report", folder]
         launched = time.monotonic_ns()
-        done = subprocess.run(
-            [*pin(cores, processes=workers), sys.executable, *words, *load, *several, *aim],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "BEATRA_API_KEY": "none"},
-            timeout=MOST_S,
-        )
+        command = [*pin(cores, processes=workers), sys.executable, *words, *load, *several, *aim]
+        environment = {**os.environ, "BEATRA_API_KEY": "none"}
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=MOST_S)
+        except subprocess.TimeoutExpired as problem:
+            raise NoReport(str(problem)) from None
         try:
             report = json.loads((Path(folder) / "report.json").read_text(encoding="utf-8"))
         except OSError:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine, workers
-from benchmarks.ours import CLIENTS, client, locust
+from benchmarks.ours import CLIENTS, NoReport, client, locust
 from benchmarks.peers import MOST_USERS, PEERS, STRONGEST, peer
 from benchmarks.row import HEAD, WORKS, Row, Work, markdown
 from benchmarks.source import Binaries, build
@@ -25,11 +25,18 @@ from benchmarks.source import Binaries, build
 
 def rows_of(work: Work, binaries: Binaries, peers: Sequence[str]) -> list[Row]:
     """Every client on one kind of load."""
-    rows = [client(each, work, binaries) for each in CLIENTS if each.takes(work)]
+    rows = [client(each, work, binaries) for each in CLIENTS if work.name in each.loads]
     rows.append(locust(work, binaries))
     if work.users <= MOST_USERS:
         rows += [peer(name, work, binaries) for name in peers]
     return [row for row in rows if row is not None]
+
+
+def _second_worker(binaries: Binaries) -> str:
+    try:
+        return workers.compared(binaries)
+    except NoReport as problem:
+        return f"One worker against two: not measured: {problem}"
 
 
 def _peers(text: str) -> list[str]:
@@ -70,8 +77,9 @@ def main() -> None:
             found = rows_of(work, binaries, options.peers)
             print("\n".join("  ".join(row.cells) for row in found), file=sys.stderr, flush=True)
             rows += found
-        told = "" if options.no_workers or options.only else workers.compared(binaries)
-    print(f"{machine.described()}\n\n{markdown(HEAD, [row.cells for row in rows])}\n\n{told}".rstrip())
+        print(f"{machine.described()}\n\n{markdown(HEAD, [row.cells for row in rows])}", flush=True)
+        if not (options.no_workers or options.only):
+            print(f"\n{_second_worker(binaries)}")
 
 
 if __name__ == "__main__":
