@@ -365,15 +365,13 @@ def measured(gateway: Latency, upstream: Latency, folder: Path) -> Any:
             file.write_text(target_text(running.base_url))
             files.append(str(file))
         words = ["--target", files[0], "--upstream", files[1], "--rate", "40", "--duration", "2s", "--json"]
-        found = subprocess.run(
-            [sys.executable, "-m", "chatproof", "load", "overhead", *words, "--max-tokens", "8"],
-            env=environment(None),
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-    if found.returncode == 4:  # a machine that others use too: the client rightly calls itself unfit
-        pytest.fail(found.stderr)
+        command = [sys.executable, "-m", "chatproof", "load", "overhead", *words, "--max-tokens", "8"]
+        for _ in range(2):  # on a machine that others use too the client rightly calls itself unfit
+            found = subprocess.run(
+                command, env=environment(None), capture_output=True, text=True, timeout=240
+            )
+            if found.returncode != 4:
+                break
     assert found.returncode == 0, found.stderr
     return {
         (figure["metric"], figure["percentile"]): figure for figure in json.loads(found.stdout)["figures"]

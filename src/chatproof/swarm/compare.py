@@ -55,12 +55,14 @@ def compare_live(
     *,
     pairs: int = LEAST_PAIRS,
     say: Say = lambda text: None,
+    again: int = 0,
 ) -> Compared:
     """Two live targets, given as the options of a run each, measured in turns by `measure`.
 
-    A run that ends INVALID makes the whole comparison invalid; one without an answer makes it inconclusive.
+    A pair with an INVALID run is measured again, `again` times in all; then the whole comparison is invalid. A run
+    without an answer makes it inconclusive.
     """
-    turns = in_turns(a, b, measure, pairs=pairs, say=say)
+    turns = in_turns(a, b, measure, pairs=pairs, say=say, again=again)
     if turns.exit is not Exit.CONFORMS:
         return Compared({}, turns.exit, turns.why)
     return _together(
