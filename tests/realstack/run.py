@@ -96,7 +96,7 @@ def load(name: str, folder: Path, upstream: str) -> list[str]:
     tokens = sum(row.get("completion_tokens", 0) for row in rows)
     token_s = own[TOKEN_SECONDS] / own[TOKENS]
     print(  # noqa: T201
-        f"{name}: {streams}; medians: TTFT {ttft} s, TPOT {tpot} s, E2E {e2e} s; {tokens} tokens; "
+        f"{name}: { ({ending: n for ending, n in streams.items() if n}) }; medians: TTFT {ttft} s, TPOT {tpot} s, E2E {e2e} s; {tokens} tokens; "
         f"the server says {token_s:.6f} s a token, {own[TOKENS]:.0f} tokens; exit code {done}"
     )
     may = ("total", *Expectation.read(name).endings)
