@@ -74,16 +74,8 @@ def check(name: str, url: str, key: str, folder: Path) -> list[str]:
 def load(name: str, folder: Path, upstream: str) -> list[str]:
     """What is wrong with a short load on one server, by what llama.cpp itself counted meanwhile."""
     report = folder / f"{name}-load"
-    words = [
-        "load",
-        "steady",
-        "--target",
-        folder / f"{name}.toml",
-        "--users",
-        USERS,
-        "--duration",
-        f"{SECONDS}s",
-    ]
+    often = ["--users", USERS, "--duration", f"{SECONDS}s"]
+    words = ["load", "steady", "--target", folder / f"{name}.toml", *often]
     before = counted(upstream)
     done = chatproof(folder / f"{name}-load.txt", [*words, "--report", report], LOAD_WITHIN_S)
     if not (report / "report.json").is_file():
@@ -95,10 +87,10 @@ def load(name: str, folder: Path, upstream: str) -> list[str]:
     rows = [json.loads(line) for line in (report / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     tokens = sum(row.get("completion_tokens", 0) for row in rows)
     token_s = own[TOKEN_SECONDS] / own[TOKENS]
-    print(  # noqa: T201
-        f"{name}: { ({ending: n for ending, n in streams.items() if n}) }; medians: TTFT {ttft} s, TPOT {tpot} s, E2E {e2e} s; {tokens} tokens; "
-        f"the server says {token_s:.6f} s a token, {own[TOKENS]:.0f} tokens; exit code {done}"
-    )
+    ended = ", ".join(f"{n} {ending}" for ending, n in streams.items() if n)
+    print(f"{name}: streams {ended}; exit code {done}")  # noqa: T201
+    print(f"  medians: TTFT {ttft} s, TPOT {tpot} s, E2E {e2e} s; {tokens} tokens")  # noqa: T201
+    print(f"  the server: {token_s:.6f} s a token; {own[TOKENS]:.0f} tokens")  # noqa: T201
     may = ("total", *Expectation.read(name).endings)
     wrong = [f"{n} streams ended {ending}" for ending, n in streams.items() if n and ending not in may]
     if not streams.get("complete"):
