@@ -34,6 +34,10 @@ id = "{model}"
 CHECK_WITHIN_S = 300
 LOAD_WITHIN_S = 120
 USERS, SECONDS = 3, 10
+TOKENS, TOKEN_SECONDS = "llamacpp:tokens_predicted_total", "llamacpp:tokens_predicted_seconds_total"
+# The server's clock stops where its work on a token ends, and it works on several streams at once.
+FACTOR = 2.0
+INVALID = 4  # the exit code of a run whose client was late: its times are not the server's, as it says itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,6 @@ def load(name: str, folder: Path, upstream: str) -> list[str]:
     if abs(tokens - own[TOKENS]) > 0.01 * own[TOKENS]:
         wrong.append(f"{tokens} tokens, but the server says {own[TOKENS]}")
     return wrong
-
-
-TOKENS, TOKEN_SECONDS = "llamacpp:tokens_predicted_total", "llamacpp:tokens_predicted_seconds_total"
-# The server's clock stops where its work on a token ends, and it works on several streams at once.
-FACTOR = 2.0
-INVALID = 4  # the exit code of a run whose client was late: its times are not the server's, as it says itself
 
 
 def counted(upstream: str) -> dict[str, float]:
