@@ -30,8 +30,9 @@ PLANTED = {
     "the plan": "worker_side.Watch = broken",
     "the master's books": "ledger.Ledger.take = broken",
     "the run's loop": "conductor.Conductor.stop_reason = broken",
-    "the end of a run": "conductor.Conductor.finish = broken",
+    "the end of a run": "conductor.Conductor.collect = broken",
     "the verdict": "conductor.load_section = broken",
+    "the report": "conductor.write_run = broken",
     "the start of a run": "conductor.Conductor.start = broken",
     "the way out": "master_side.MasterSide.quitting = broken",
 }

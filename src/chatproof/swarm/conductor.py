@@ -48,7 +48,7 @@ Send = Callable[[str, Any, str | None], None]  # message type, data, worker's cl
 
 
 class Conductor:
-    """What one master process knows of its runs; `start` begins one, `finish` ends it."""
+    """What one master process knows of its runs: `start` begins one, `collect` ends it, `judge` makes the report."""
 
     def __init__(
         self, briefing: Briefing, *, contract: Contract, send: Send, dead: Callable[[], set[str]]
@@ -189,12 +189,11 @@ class Conductor:
             return None
         return expected(self.legs, seconds) / min(seconds, total_seconds(self.legs))
 
-    def finish(
+    def collect(
         self, reason: str, *, drain_s: float, interrupted: bool = False, seconds: float | None = None
-    ) -> None:
-        """Ends the run: drains, waits for the last reports, judges, writes. Does nothing a second time."""
-        if not self.running or self.finishing or self.ledger is None:
-            return
+    ) -> Ended:
+        """Ends the load: streams drain, and the last reports come. What `judge` is to judge."""
+        assert self.ledger is not None
         self.finishing, self._reason, self._interrupted = True, reason, interrupted
         lasted = seconds if seconds is not None else max(0.001, (time.monotonic_ns() - self.from_ns) / NS)
         soon = interrupted or self.broken is not None
@@ -203,7 +202,7 @@ class Conductor:
         while not ready(self.ledger, self._dead_names()) and time.monotonic() < self._until:
             gevent.sleep(0.02)
         incomplete = self.ledger.settle()
-        ended = Ended(
+        return Ended(
             scenario=self.scenario,
             seconds=lasted,
             reason=self._reason,
@@ -217,7 +216,6 @@ class Conductor:
             extra={**self.extra, **self._burst(lasted), "epoch_monotonic_ns": self.epoch_ns},
             soak=self._briefing.soak,
         )
-        self.judge(ended)
 
     def hurry(self, reason: str) -> None:
         """A run that is ending ends now: somebody waits for it."""

@@ -172,8 +172,6 @@ class MasterSide:
     def stopping(self, environment: Any, **_: Any) -> None:
         """Locust stops a test: by its web page, or because no worker is left."""
         self._ask("locust stopped the test", hasty=False)
-        if self._conducting is None or self._over:
-            self.environment.stop_timeout = USERS_LEAVE_S  # what they still do is in no report
 
     def quitting(self, environment: Any, **_: Any) -> None:
         """Locust ends: on Ctrl-C what was measured is still reported."""
@@ -236,11 +234,17 @@ class MasterSide:
             reason, lasted = self._go_on(conductor, briefing, line)
             end = self._end or End(reason, hasty=reason == STOP_FILE)
             drain_s = INTERRUPTED_DRAIN_S if end.hasty else conductor.options["drain_s"]
-            conductor.finish(end.reason, drain_s=drain_s, interrupted=end.hasty, seconds=lasted)
+            ended = conductor.collect(end.reason, drain_s=drain_s, interrupted=end.hasty, seconds=lasted)
         finally:
             line.close()
+        self._over = True
+        self.environment.stop_timeout = USERS_LEAVE_S  # what users still do is in no report
+        if self.environment.parsed_options.headless or self._leaving:
+            gevent.spawn(self.runner.quit)  # locust and its workers leave while the report is made
+            gevent.sleep(0)
+        conductor.judge(ended)
         self._say_how_it_ended(conductor)
-        if self._end is None or self.environment.parsed_options.headless:
+        if self._end is None:
             self._leave()
 
     def _go_on(
@@ -278,7 +282,6 @@ class MasterSide:
 
     def _say_how_it_ended(self, conductor: Conductor) -> None:
         """Says it, and sets the exit code before locust asks for it."""
-        self._over = True
         if conductor.verdict is None:
             return
         self.environment.process_exit_code = int(conductor.verdict.exit)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust import argument_parser
 from locust.runners import LocalRunner, WorkerRunner
 
@@ -21,6 +22,7 @@ from chatproof.swarm.web import add_page
 from chatproof.swarm.worker_side import WorkerSide
 from chatproof.verdict import Exit
 
+QUIT_WITHIN_S = 5.0
 AGAIN_S = 3.0  # a second Ctrl-C within that time is the first one, told by somebody else too
 
 _WORKERS: dict[int, WorkerSide] = {}
@@ -146,12 +148,18 @@ def _listen_to_ctrl_c(seen_to: Callable[[], bool]) -> None:
 
 
 def _once(quit_runner: Callable[[], None]) -> Callable[[], None]:
-    """Locust quits a master twice in a row, and waits half a second each time."""
+    """Locust quits a master twice in a row, and waits half a second each time: who comes later waits for the first."""
     begun: list[bool] = []
+    over = Event()
 
     def leave() -> None:
-        if not begun:
-            begun.append(True)
+        if begun:
+            over.wait(QUIT_WITHIN_S)
+            return
+        begun.append(True)
+        try:
             quit_runner()
+        finally:
+            over.set()
 
     return leave
