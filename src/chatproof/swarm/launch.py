@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -154,7 +155,14 @@ def command(name: str, options: Mapping[str, Any]) -> list[str]:
             words += [flag, str(given[dest])]
     for option in OPTIONS:
         words += _words(option, options.get(option.dest))
-    return words
+    return [*words, *(_meeting_point() if options.get("processes") else ())]
+
+
+def _meeting_point() -> Sequence[str]:
+    """A port of this run's own: on locust's, which is one for all, workers of another run beside it would join in."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    return ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
 
 
 def _run_time(options: Mapping[str, Any]) -> str | None:
