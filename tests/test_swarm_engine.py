@@ -389,6 +389,19 @@ def test_a_url_that_is_no_base_url_is_refused_in_one_line(url: str) -> None:
     assert "\n" not in str(problem.value)
 
 
+def test_the_environments_proxy_is_for_others_than_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTPS_PROXY refuses a target elsewhere before anything is sent, and says nothing of one on loopback."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:3128")
+
+    with pytest.raises(EndpointError, match=r"through a proxy.*add api\.example to NO_PROXY"):
+        Endpoint.of("https://api.example/v1")
+    assert Endpoint.of("http://127.0.0.1:9/v1").host == "127.0.0.1"
+    assert Endpoint.of("http://[::1]:9/v1").host == "::1"
+
+
 def test_a_proxy_from_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Through a proxy the times would not be the target's: the line says what to do."""
     monkeypatch.delenv("no_proxy", raising=False)
