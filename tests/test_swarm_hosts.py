@@ -175,3 +175,16 @@ def test_without_any_worker_left_the_run_ends(
     assert found.load["reason"] in ("no worker is left", "locust stopped the test")
     assert found.load["streams"]["lost"] >= 3
     assert len(set(ids(truth(log))) - set(ids(found.rows))) <= 1  # asked for in the instant of its death
+
+
+def test_a_load_that_nobody_reads_ends(reference: Reference, log: Path, port: int, tmp_path: Path) -> None:
+    """A master that was killed acknowledges nothing: after ten seconds its workers ask the target for no more."""
+    options = ("-u", "4", "-t", "60s", "--max-tokens", "20")
+    with master(port, 1, reference, tmp_path, *options) as leader, worker(port):
+        begun(log)
+        leader.kill()
+        time.sleep(13)
+        before = len(truth(log))
+        time.sleep(1)
+
+        assert len(truth(log)) == before > 20

@@ -75,7 +75,9 @@ class Member:
         self._draw = random.Random(f"draw/{plan.seed}/{self.index}")
         self._watch = watch
         self._on_row = on_row
-        self._reporter = Reporter(plan.run, self.name, send, watch.take, self.probes.snapshot)
+        self._reporter = Reporter(
+            plan.run, self.name, send, watch.take, self.probes.snapshot, lambda: self.stop(0)
+        )
         self._flights: dict[str, Channel] = {}
         self._cut: set[str] = set()
         self._number = 0

@@ -19,6 +19,7 @@ from chatproof.swarm.kept import Looked
 REPORT_S = 0.25
 RESEND_S = 2.0
 LAST_PATIENCE_S = 10.0
+IN_VAIN = 4  # repetitions; then the master was killed, and locust's worker would go on for a minute
 TROUBLES_TOLD = 20
 
 Send = Callable[[bytes], None]
@@ -28,11 +29,19 @@ class Reporter:
     """Collects what is new, and sends it four times a second; that a stream begins, or what it follows, at once."""
 
     def __init__(
-        self, run: str, worker: str, send: Send, seen: Callable[[], Looked], health: Callable[[], Health]
+        self,
+        run: str,
+        worker: str,
+        send: Send,
+        seen: Callable[[], Looked],
+        health: Callable[[], Health],
+        unheard: Callable[[], None],
     ) -> None:
         self._send = send
         self._seen = seen
         self._health = health
+        self._unheard = unheard  # told when the master has acknowledged nothing for long
+        self._in_vain = 0
         self._outbox = Outbox(run, worker)
         self._begun: list[Begun] = []
         self._rows: list[StreamRow] = []
@@ -59,6 +68,7 @@ class Reporter:
 
     def acknowledged(self, number: int) -> None:
         """The master has that report."""
+        self._in_vain = 0
         self._outbox.acknowledged(number)
 
     def last(self) -> None:
@@ -90,6 +100,9 @@ class Reporter:
                 self._send(self._outbox.seal(batch))
             if now - resent_ns >= RESEND_S * 1e9:
                 resent_ns = now
+                self._in_vain += bool(self._outbox.waiting)
+                if self._in_vain > IN_VAIN and not self._over:
+                    self._unheard()
                 for payload in self._outbox.waiting[:20]:
                     self._send(payload)
 
