@@ -274,6 +274,15 @@ def test_each_way_of_being_unfit_is_a_complaint(change: dict[str, object], said:
     assert said in complaint.what
 
 
+def test_a_complaint_is_read_with_its_unit() -> None:
+    """Milliseconds stand behind both numbers, shares have none."""
+    lag = fitness.Complaint("w0", "event loop lag p99 ms", 75.861, 20)
+    full = fitness.Complaint("w0", "share of seconds with a full core", 0.6, 0.1)
+
+    assert lag.text == "w0: event loop lag p99 75.86 ms, limit 20 ms"
+    assert full.text == "w0: share of seconds with a full core 0.6, limit 0.1"
+
+
 def test_without_kernel_times_lateness_counts_sooner() -> None:
     """What the kernel's stamp hides is in every figure of a clock that is read in the process."""
     late = Health(worker="w0", hub_lag=packed(8), canary=packed(0.1), cpu=[0.5] * 10)

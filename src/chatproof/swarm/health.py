@@ -61,7 +61,9 @@ class Complaint:
     @property
     def text(self) -> str:
         """The reason as a line."""
-        return f"{self.worker}: {self.what} {self.value:.4g}, limit {self.limit:g}"
+        what = self.what.removesuffix(" ms")
+        unit = "" if what == self.what else " ms"
+        return f"{self.worker}: {what} {self.value:.4g}{unit}, limit {self.limit:g}{unit}"
 
 
 def complaints(workers: Iterable[Health], clock: Clock) -> tuple[Complaint, ...]:
