@@ -102,6 +102,19 @@ def test_a_request_is_what_its_seed_and_name_say() -> None:
     assert "secret" not in str(ask.headers) + ask.body.decode()
 
 
+def test_two_runs_of_a_seed_ask_the_same_words_under_other_nonces() -> None:
+    """So that two targets are asked alike, and no cache can answer the second; another seed has other words."""
+    endpoint, work = Endpoint.of("http://127.0.0.1:9/v1"), Workload("w", 300, 40)
+    first, second, other = (
+        Asker(endpoint, "m", (), (), seed).ask(f"{run}-w0-0000001", work)
+        for run, seed in (("a", 3), ("b", 3), ("a", 4))
+    )
+
+    assert first.nonce != second.nonce
+    assert first.body.replace(first.nonce.encode(), b"") == second.body.replace(second.nonce.encode(), b"")
+    assert first.body.replace(first.nonce.encode(), b"") != other.body.replace(other.nonce.encode(), b"")
+
+
 def test_workloads_come_as_often_as_their_weights_say() -> None:
     """The mix of a thousand requests is the mix that was asked for."""
     draw = chooser(MIX, 1)
