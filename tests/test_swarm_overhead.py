@@ -316,6 +316,30 @@ def test_a_run_that_says_why_is_quoted(tmp_path: Path, monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.parametrize(
+    ("code", "interrupted", "ends"),
+    [(4, False, "pair 1, gateway: full core"), (4, True, "pair 1, gateway: it was interrupted")],
+)
+def test_who_interrupts_wants_no_other_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, interrupted: bool, ends: str
+) -> None:
+    """A run that was cut short is not made again, though its client was unfit too; what it cost is booked."""
+
+    def run(name: str, options: Mapping[str, Any]) -> tuple[int, str]:
+        made.append(name)
+        recorded(Path(options["report"]), rows(random.Random(1), 10, count=5), interrupted=interrupted)
+        return code, "full core"
+
+    made: list[str] = []
+    monkeypatch.setattr(launch, "run_quietly", run)
+    (tmp_path / "t.toml").write_text(target_text("http://127.0.0.1:9/v1"))
+    options = {"target": str(tmp_path / "t.toml"), "duration": 1, "rate": 1.0}
+    turns = launch.measure_overhead(options, options, pairs=6, yes=False, say=lambda text: None)
+
+    assert (turns.exit, turns.why) == (Exit.INCONCLUSIVE if interrupted else Exit.INVALID, ends)
+    assert made == ["arrivals"] * (1 if interrupted else 4)
+
+
 MISTAKES = {
     "no gateway": (("--upstream", "http://127.0.0.1:9/v1"), "BEATRA_BASE_URL is not: set both"),
     "the gateway's key for another machine": (

@@ -121,13 +121,15 @@ def _measure(scenario: str, sides: Sequence[Side]) -> Measure:
         if refusal is not None:
             raise Unmeasured(Exit.INCONCLUSIVE, refusal)
         code, said = run_quietly(scenario, {**options, "yes": True, "report": str(into)})
-        if code in (Exit.INVALID, Exit.USAGE):
-            raise Unmeasured(Exit(code), said)
         try:
-            side.book(read_run(into).rows)
+            run = read_run(into)
         except UsageError:
-            raise Unmeasured(Exit.INCONCLUSIVE, f"the run left no report: {said}") from None
-        return code
+            told = Exit(code) if code in (Exit.INVALID, Exit.USAGE) else Exit.INCONCLUSIVE
+            raise Unmeasured(told, said or "the run left no report") from None
+        side.book(run.rows)
+        if code == Exit.INVALID and not run.interrupted:  # whoever interrupts wants no other run
+            raise Unmeasured(Exit.INVALID, said)
+        return Exit.INCONCLUSIVE if run.interrupted else code
 
     return measure
 
