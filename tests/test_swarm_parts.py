@@ -497,4 +497,4 @@ def test_what_was_said_of_streams_that_did_not_complete_is_told_by_how_often() -
     assert section["details"]["cut"] == [{"detail": no_answer, "count": 3}, {"detail": "another", "count": 1}]
     assert lines[0] == "s on http://t: 5 s, 7 requests (2 complete, 4 cut, 1 timed_out)"
     assert lines[1:4] == [f"  cut: {no_answer} (3)", "  cut: another (1)", f"  timed_out: {late} (1)"]
-    assert "  - not told: n = 7: p90 with a 95 % interval needs 36" in lines
+    assert "  - not told of ttft, e2e: n = 7: p90 with a 95 % interval needs 36" in lines

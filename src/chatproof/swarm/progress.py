@@ -15,6 +15,7 @@ from chatproof.swarm.live import P50, P95, P99, Live
 from chatproof.verdict import EXIT_MEANING, Verdict
 
 NS = 1e9
+MOST_REASONS = 3
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -124,7 +125,7 @@ def _drift(found: Mapping[str, Any]) -> list[str]:
 def _figures(metrics: Mapping[str, Any]) -> list[str]:
     """The adjusted percentiles, and once why one is missing."""
     lines: list[str] = []
-    missing: dict[str, None] = {}
+    missing: dict[str, list[str]] = {}
     for name, figure in metrics.items():
         adjusted = figure["adjusted"]
         if not figure["n"]:
@@ -135,8 +136,11 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
         if adjusted["unfinished"]:
             counted += f", {adjusted['unfinished']} of them unfinished: infinitely slow"
         lines.append(f"  {name:<5} {shown}  ({counted}; {figure['clock']} clock)")
-        missing |= {figure["reasons"][f"adjusted.{key}"]: None for key in keys if adjusted[key] is None}
-    return [*lines, *(f"  - not told: {reason}" for reason in list(missing)[:3])]
+        for key in keys:
+            if adjusted[key] is None:
+                missing.setdefault(figure["reasons"][f"adjusted.{key}"], []).append(name)
+    told = list(missing.items())[:MOST_REASONS]
+    return [*lines, *(f"  - not told of {', '.join(names)}: {reason}" for reason, names in told)]
 
 
 class Line:
