@@ -30,7 +30,7 @@ from chatproof.swarm.launch import COMMAND_OPTIONS, command, scenarios
 from chatproof.swarm.ledger import Ledger, ready
 from chatproof.swarm.live import Live
 from chatproof.swarm.output import finite
-from chatproof.swarm.plan import OPTIONS, misplaced, whole_seconds
+from chatproof.swarm.plan import OPTIONS, misplaced, users_a_second, whole_seconds
 from chatproof.swarm.progress import closing
 from chatproof.swarm.search import step_seconds
 from chatproof.swarm.summary import Ended, load_section, verdict
@@ -426,6 +426,17 @@ def test_every_scenario_is_a_command_of_plain_locust() -> None:
     assert all(re.search(r"[a-z]{3}", scenario.question) for scenario in scenarios())
     assert words[-9:] == ["--users", "3", "--run-time", "5s", "--slo", "a<1s", "--slo", "b<2s", "--yes"]
     assert "--seed" not in words
+
+
+@pytest.mark.parametrize(
+    ("users", "ramp_s", "rate"),
+    [(10, None, 5), (200, None, 100), (1000, None, 100), (50, 10, 5), (1000, 1, 1000)],
+)
+def test_users_start_over_two_seconds_or_a_hundred_a_second(
+    users: int, ramp_s: int | None, rate: float
+) -> None:
+    """A thousand users take ten seconds to start, unless a ramp says otherwise."""
+    assert users_a_second(users, ramp_s) == rate
 
 
 @pytest.mark.parametrize("name", [scenario.name for scenario in scenarios()])

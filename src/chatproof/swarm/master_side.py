@@ -21,6 +21,7 @@ from chatproof.swarm.arrivals import total_seconds
 from chatproof.swarm.briefing import Briefing, brief
 from chatproof.swarm.conductor import INTERRUPTED_DRAIN_S, STOP_FILE, TIME_OVER, Conductor
 from chatproof.swarm.muster import CHILDREN_WITHIN_S, await_workers, gone, keeping, present
+from chatproof.swarm.plan import users_a_second
 from chatproof.swarm.search import search
 from chatproof.swarm.worker_side import USERS_LEAVE_S
 from chatproof.target import TargetError, read_contract
@@ -64,11 +65,10 @@ class MasterSide:
         # we end the run ourselves: locust would lose its last streams
         self._seconds, options.run_time = options.run_time, None
         options.only_summary = True
-        if options.spawn_rate is None and options.num_users:
-            options.spawn_rate = max(1.0, options.num_users / 2)
         self._stop_timeout = self.environment.stop_timeout or self._options()["drain_s"]
         self.environment.stop_timeout = self._stop_timeout
         try:
+            options.spawn_rate = self._spawn_rate(options.spawn_rate, options.num_users)
             self._brief()
         except (TargetError, ValueError) as problem:
             progress.say(f"usage: {problem}")
@@ -82,6 +82,14 @@ class MasterSide:
                 limit_s = options.expect_workers_max_wait or (CHILDREN_WITHIN_S if options.processes else 0)
                 options.expect_workers_max_wait = 0  # here too
                 gevent.spawn(self._await_workers, options.expect_workers, limit_s)
+
+    def _spawn_rate(self, given: float | None, users: int | None) -> float | None:
+        ramp_s = self._options()["ramp"]
+        if ramp_s and given is not None:
+            raise ValueError("--ramp and --spawn-rate say how fast users start: give one of them")
+        if ramp_s and self._seconds and ramp_s >= self._seconds:
+            raise ValueError(f"--ramp {ramp_s}s takes the whole run, which lasts {self._seconds}s: give less")
+        return given if given is not None or not users else users_a_second(users, ramp_s)
 
     def _brief(self) -> None:
         self._briefing = found = brief(

@@ -78,6 +78,8 @@ class Option:
         return not self.only or scenario in self.only or scenario not in (*CLOSED, *OPEN)
 
 
+RAMP_S = 2.0
+STARTS_PER_S = 100
 CLOSED = ("steady", "soak", "mixed", "hangup")  # users who wait for their answers
 OPEN = ("arrivals", "spike", "capacity")  # requests that come when they are due
 SIZED = ("steady", "soak", "hangup", *OPEN)
@@ -86,6 +88,14 @@ _TRACE, _SEARCH = ("arrivals",), ("capacity",)
 OPTIONS: tuple[Option, ...] = (
     Option("target", str, None, "target file; with none, and no URL, the embedded reference", shown="FILE"),
     Option("model", str, None, "model to ask for; else the target's first, else auto", shown="NAME"),
+    Option(
+        "ramp",
+        whole_seconds,
+        None,
+        "how long the users take to start; else 2s, and longer where that is over 100 a second",
+        shown="TIME",
+        only=CLOSED,
+    ),
     Option("rate", positive, 10.0, "requests a second, of all workers together", only=OPEN),
     Option(
         "arrival",
@@ -134,7 +144,7 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 
-FIXED = frozenset({"yes", "report", "target", "stop_file", "trace"})  # not for the web form
+FIXED = frozenset({"yes", "ramp", "report", "target", "stop_file", "trace"})  # not for the web form
 
 
 def options_of(parsed: Any) -> dict[str, Any]:
@@ -150,6 +160,11 @@ def fixed_options(environment: Any) -> Callable[[], dict[str, Any]]:
     given = options_of(environment.parsed_options)
     fixed = {name: given[name] for name in FIXED}
     return lambda: {**options_of(environment.parsed_options), **fixed}
+
+
+def users_a_second(users: int, ramp_s: int | None) -> float:
+    """How many users start in a second; a target is met by a crowd, not by a wall of handshakes."""
+    return users / (ramp_s or max(RAMP_S, users / STARTS_PER_S))
 
 
 def misplaced(scenario: str, options: Mapping[str, Any]) -> str | None:
