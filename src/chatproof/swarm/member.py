@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -56,7 +57,14 @@ class Member:
     """The part of one run that this process does."""
 
     def __init__(
-        self, plan: Plan, client_id: str, target: Target, watch: Watch, send: Send, on_row: OnRow
+        self,
+        plan: Plan,
+        client_id: str,
+        target: Target,
+        watch: Watch,
+        send: Send,
+        on_row: OnRow,
+        broke: Callable[[str], None],
     ) -> None:
         self.plan = plan
         self.index = plan.workers[client_id]
@@ -75,6 +83,7 @@ class Member:
         self._draw = random.Random(f"draw/{plan.seed}/{self.index}")
         self._watch = watch
         self._on_row = on_row
+        self._broke = broke
         self._reporter = Reporter(
             plan.run, self.name, send, watch.take, self.probes.snapshot, lambda: self.stop(0)
         )
@@ -258,6 +267,8 @@ class Member:
             self._drain()
             while self._unjudged:
                 self._judge_one()
+        except Exception:  # the master must know before it has the last report, and judges
+            self._broke(traceback.format_exc())
         finally:  # whatever failed, the master gets the rows
             try:
                 self._reporter.last()

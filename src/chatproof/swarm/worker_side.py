@@ -56,7 +56,7 @@ class WorkerSide:
         contract = read_contract()
         url = f"{target.base_url}/chat/completions"
         watch = Watch(contract, terms_of(target, contract), target.deviations, url)
-        self.member = Member(plan, client_id, target, watch, self._report, self._fire)
+        self.member = Member(plan, client_id, target, watch, self._report, self._fire, self.broke)
 
     def flown(self, environment: Any, msg: Any, **_: Any) -> None:
         """Legs of an open loop came."""
