@@ -134,8 +134,11 @@ class Run:
         )
 
 
-def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1) -> Run:
-    """One run as a user makes it: plain locust with `load/steady.py`, facts judged, report written."""
+def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1, processes: int = 1) -> Run:
+    """One run as a user makes it: plain locust with `load/steady.py`, facts judged, report written.
+
+    It has the priority of a client of so many `processes`: `pin` tells why that matters.
+    """
     with tempfile.TemporaryDirectory() as folder:
         words = ["-m", "locust", "-f", str(ROOT / "load/steady.py"), "--headless", "--skip-log-setup"]
         rate = max(1, work.users // 2) if work.users < 200 else work.users // 3
@@ -143,7 +146,7 @@ def steady(root: str, work: Work, *, cores: str = CLIENT_CORE, workers: int = 1)
         several = _several(workers) if workers > 1 else []
         aim = ["--host", f"{root}{work.path}/v1", "--report", folder]
         launched = time.monotonic_ns()
-        command = [*pin(cores, processes=workers), sys.executable, *words, *load, *several, *aim]
+        command = [*pin(cores, processes=processes), sys.executable, *words, *load, *several, *aim]
         environment = {**os.environ, "BEATRA_API_KEY": "none"}
         try:
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=MOST_S)
