@@ -224,6 +224,52 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used(engine: Engin
     assert not second.reused
 
 
+def test_a_connection_that_is_closed_under_a_request_is_replaced_once(engine: Engine) -> None:
+    """A server that closes what it said it keeps costs time, not the answer; the trip says so and goes on counting."""
+    requests: list[bytes] = []
+
+    def broken_promise(sock: socket.socket) -> None:
+        requests.append(request(sock))
+        sock.sendall(GOOD["chunked"])
+        requests.append(request(sock))
+        time.sleep(0.05)
+
+    with serving(broken_promise) as port:
+        channel = Channel(engine, Endpoint.of(f"http://127.0.0.1:{port}/v1"))
+        first, second = (channel.post(ASK, StreamFold()) for _ in range(2))
+        channel.close()
+
+    assert [first.transfer, second.transfer] == [Transfer.WHOLE, Transfer.WHOLE]
+    assert (second.reconnected, second.reused, len([told for told in requests if told])) == (True, False, 3)
+    assert second.connected_ns is not None
+    assert second.connected_ns - second.started_ns > 40_000_000
+
+
+def test_a_server_that_answers_nothing_is_asked_once(engine: Engine) -> None:
+    """On a new connection a close without an answer is the target's cut; so is one after the answer began."""
+    requests: list[bytes] = []
+
+    def silent(sock: socket.socket) -> None:
+        requests.append(request(sock))
+
+    def half(sock: socket.socket) -> None:
+        requests.append(request(sock))
+        sock.sendall(GOOD["chunked"])
+        requests.append(request(sock))
+        sock.sendall(GOOD["chunked"][:20])
+
+    trips = []
+    for handler, posts in ((silent, 1), (half, 2)):
+        with serving(handler) as port:
+            channel = Channel(engine, Endpoint.of(f"http://127.0.0.1:{port}/v1"))
+            trips += [channel.post(ASK, StreamFold()) for _ in range(posts)]
+            channel.close()
+
+    assert [trip.transfer for trip in trips] == [Transfer.CUT, Transfer.WHOLE, Transfer.CUT]
+    assert not any(trip.reconnected for trip in trips)
+    assert len(requests) == 3
+
+
 def test_nobody_listening_is_refused_with_the_reason(engine: Engine) -> None:
     """A refused connection is an ending, not an exception."""
     with serving(lambda sock: None) as port:

@@ -71,6 +71,8 @@ class StreamRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """HTTP status; None when no head came."""
     reused: bool = False
     """The connection had carried an exchange before."""
+    reconnected: bool = False
+    """The kept connection was closed under the request, which went out once more on a new one."""
     clock: Clock = "user"
     """Which clock stamped the bytes: the kernel at the packet's arrival, or this process at the read."""
 

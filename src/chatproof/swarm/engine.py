@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import gevent
 
@@ -13,6 +14,7 @@ from chatproof.swarm.exchange import Exchange
 from chatproof.swarm.transport import Connection
 from chatproof.swarm.trip import Limits, Sink, Trip
 
+CLOSED = (Transfer.CUT, Transfer.RESET)
 _TICK_S = 0.1  # how often deadlines are looked at; the finest of them is seconds
 
 
@@ -47,9 +49,19 @@ class Channel:
         self._exchange: Exchange | None = None
 
     def post(self, request: bytes, sink: Sink) -> Trip:
-        """Sends a whole request and waits for the end of its answer, whatever that is."""
-        limits = self._engine.limits
+        """Sends a whole request and waits for the end of its answer, whatever that is.
+
+        A server may close a kept connection at any time, and so just when the next request is on its way. Where
+        that brought nothing, the request goes out once more, on a new connection, as clients do; its times go on.
+        """
         started_ns = time.monotonic_ns()
+        trip = self._attempt(request, sink, started_ns)
+        if trip.reused and trip.first_byte_ns is None and trip.transfer in CLOSED:
+            trip = replace(self._attempt(request, sink, started_ns), reconnected=True)
+        return trip
+
+    def _attempt(self, request: bytes, sink: Sink, started_ns: int) -> Trip:
+        limits = self._engine.limits
         connection, self._connection = self._connection, None
         reused = connection is not None and connection.alive
         if connection is not None and not connection.alive:

@@ -55,6 +55,9 @@ def closing(section: Mapping[str, Any], verdict: Verdict, target: str) -> list[s
         for said in every
         if said["detail"] not in section["troubles"]  # those were told when they came
     ]
+    again = section["connections"]["reconnected"]
+    if again:
+        lines.append(f"  {again} requests met a kept connection that was being closed, and took a new one")
     if section["interrupted"]:
         lines.append(f"  {section['reason']}: this is what was measured until then")
     lines += _figures({name: metrics[name] for name in ("ttft", "itl", "tpot", "e2e")})

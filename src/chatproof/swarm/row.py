@@ -136,6 +136,7 @@ def row_of(ask: Ask, origin: Origin, trip: Trip, sink: Collector) -> StreamRow:
         detail="" if ending is Ending.COMPLETE else _detail(trip, error),
         status=trip.status,
         reused=trip.reused,
+        reconnected=trip.reconnected,
         clock="kernel" if trip.kernel_clock else "user",
         prompt_tokens=_whole(usage.get("prompt_tokens")),
         completion_tokens=fold.content_events if fold is not None and approximate else tokens,

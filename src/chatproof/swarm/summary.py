@@ -67,6 +67,11 @@ def load_section(ledger: Ledger, ended: Ended, contract: Contract) -> dict[str, 
         "metrics": figures(rows),
         "streams": {"total": len(rows), **endings(rows)},
         "details": _details(rows),
+        "connections": {
+            "opened": sum(row.connected_ns is not None for row in rows),
+            "reused": sum(row.reused for row in rows),
+            "reconnected": sum(row.reconnected for row in rows),
+        },
         "rate": {
             "asked": ended.asked_per_s,
             "achieved": _per_s(_made(rows, ended, window), ended.seconds),

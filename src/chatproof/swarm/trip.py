@@ -31,6 +31,7 @@ class Trip:
     headers_ns: int | None = None
     ended_ns: int
     reused: bool = False
+    reconnected: bool = False  # the kept connection was closed under the request, which then took a new one
     http_version: str = ""
     status: int | None = None
     headers: Headers = ()
