@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chatproof.swarm.ask import MIX
+from chatproof.swarm.asking.ask import MIX
 from chatproof.swarm.users import StreamUser, Workload
 
 

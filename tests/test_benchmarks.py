@@ -12,7 +12,7 @@ from benchmarks.false_alarms import table
 from benchmarks.row import Row, Told, Work, better, row_of
 from benchmarks.source import Log, Sent
 from chatproof.metrics import Change
-from chatproof.swarm.stream import StreamFold
+from chatproof.swarm.streams.stream import StreamFold
 
 FAST = Work("fast", "/fast/2", 2, 1)
 PACED = Work("paced 2", "/paced/200/20000/2", 2, 1, 0.22)

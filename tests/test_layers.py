@@ -22,6 +22,8 @@ LAYERS = (
     "cli conformance load",
     "__main__",
 )
+SEAMS = ""  # the modules that are in no room: what ties a run to locust
+SWARM = ("client", "asking", "streams", "worker", "compare", "master", SEAMS)
 COMMANDS = LAYERS[-2].split()
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts.split()}
 PURE = [part for row in LAYERS[:2] for part in row.split()]
@@ -138,6 +140,20 @@ def test_vocabulary_and_judgement_are_pure() -> None:
     ]
 
     assert impure == []
+
+
+def test_each_room_of_the_load_half_sees_only_those_before_it() -> None:
+    """The client knows no chat, a worker no master: what they say of each other goes over the wire."""
+    rooms = {name: name.split(".")[2] for name in MODULES if name.count(".") == 3 and ".swarm." in name}
+    upward = [
+        f"{name} imports {other}"
+        for name, room in rooms.items()
+        for other in imports(name)
+        if other.startswith("chatproof.swarm.") and SWARM.index(room) < SWARM.index(rooms.get(other, SEAMS))
+    ]
+
+    assert set(rooms.values()) == {room for room in SWARM if room != SEAMS}
+    assert upward == []
 
 
 def test_only_load_patches_the_process() -> None:

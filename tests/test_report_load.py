@@ -17,9 +17,9 @@ from chatproof.report.page.risk import at_risk, foremost
 from chatproof.report.summary import summary
 from chatproof.run import Judged
 from chatproof.schemas import load_schemas
-from chatproof.swarm.clauses import NOT_UNDER_LOAD, clause_rows
-from chatproof.swarm.ledger import Ledger
-from chatproof.swarm.output import plain, write_run
+from chatproof.swarm.master.clauses import NOT_UNDER_LOAD, clause_rows
+from chatproof.swarm.master.ledger import Ledger
+from chatproof.swarm.master.output import plain, write_run
 from chatproof.target import folder, read_contract
 from chatproof.verdict import Exit, Outcome, Verdict
 from tests.judged import RUN, target

@@ -16,8 +16,8 @@ from chatproof.cli import main
 from chatproof.metrics import StreamRow
 from chatproof.metrics.compare import Change
 from chatproof.record import Ending
-from chatproof.swarm.aim import UsageError
-from chatproof.swarm.compare import compare_live, compare_recorded
+from chatproof.swarm.asking.aim import UsageError
+from chatproof.swarm.compare.compare import compare_live, compare_recorded
 from chatproof.verdict import Exit
 
 MS = 1_000_000

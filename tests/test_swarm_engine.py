@@ -13,11 +13,11 @@ import gevent
 import pytest
 
 from chatproof.record import Transfer
-from chatproof.swarm.endpoint import Endpoint, EndpointError, refuse_proxy
-from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.row import Collector
-from chatproof.swarm.stream import StreamFold
-from chatproof.swarm.trip import Limits, Trip
+from chatproof.swarm.client.endpoint import Endpoint, EndpointError, refuse_proxy
+from chatproof.swarm.client.engine import Channel, Engine
+from chatproof.swarm.client.trip import Limits, Trip
+from chatproof.swarm.streams.row import Collector
+from chatproof.swarm.streams.stream import StreamFold
 from tests.load_server import (
     CHUNKED,
     HEAD,

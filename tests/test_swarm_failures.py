@@ -37,7 +37,10 @@ PLANTED = {
     "the way out": "master_side.MasterSide.quitting = broken",
 }
 FILE = """
-from chatproof.swarm import conductor, exchange, ledger, master_side, member, probes, reporter, stream, worker_side
+from chatproof.swarm.client import exchange
+from chatproof.swarm.master import conductor, ledger, master_side
+from chatproof.swarm.streams import stream
+from chatproof.swarm.worker import member, probes, reporter, worker_side
 from chatproof.swarm.users import Leg, OpenLoop, StreamUser
 
 class Steady({base}):

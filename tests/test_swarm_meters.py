@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from chatproof.swarm.meters import CpuMeter, WaitMeter
+from chatproof.swarm.worker.meters import CpuMeter, WaitMeter
 
 LOOP = """
 import os, sys, time
-from chatproof.swarm.meters import WaitMeter
+from chatproof.swarm.worker.meters import WaitMeter
 os.sched_setaffinity(0, {int(sys.argv[1])})
 sys.stdin.read(1)
 meter, end = WaitMeter(), time.monotonic() + 0.5

@@ -23,9 +23,9 @@ from chatproof.metrics.overhead import addable, added, judge_added
 from chatproof.record import Ending
 from chatproof.reference import Latency, embedded, target_text
 from chatproof.swarm import launch
-from chatproof.swarm.aim import UsageError
-from chatproof.swarm.overhead import overhead_of
-from chatproof.swarm.side_by_side import Side, confirm, in_turns
+from chatproof.swarm.asking.aim import UsageError
+from chatproof.swarm.compare.overhead import overhead_of
+from chatproof.swarm.compare.side_by_side import Side, confirm, in_turns
 from chatproof.verdict import Exit
 from tests.load_run import environment
 

@@ -18,22 +18,22 @@ from chatproof.metrics import Histogram, Judgement, StreamRow
 from chatproof.metrics.slo import fewest, weigh
 from chatproof.metrics.terms import parse_terms
 from chatproof.record import Ending, Read
-from chatproof.swarm import health as fitness
-from chatproof.swarm.arrivals import Leg, arrivals, expected, share, total_seconds
-from chatproof.swarm.ask import MIX, Asker, Workload, choose, chooser, nonce_of
-from chatproof.swarm.condense import condensed
-from chatproof.swarm.endpoint import Endpoint, addresses
-from chatproof.swarm.health import Health, complaints
-from chatproof.swarm.journal import Batch, Begun, Inbox, Outbox, decode
-from chatproof.swarm.kept import Tally
+from chatproof.swarm.asking.arrivals import Leg, arrivals, expected, share, total_seconds
+from chatproof.swarm.asking.ask import MIX, Asker, Workload, choose, chooser, nonce_of
+from chatproof.swarm.asking.plan import OPTIONS, misplaced, users_a_second, whole_seconds
+from chatproof.swarm.client.endpoint import Endpoint, addresses
 from chatproof.swarm.launch import COMMAND_OPTIONS, command, scenarios
-from chatproof.swarm.ledger import Ledger, ready
-from chatproof.swarm.live import Live
-from chatproof.swarm.output import finite
-from chatproof.swarm.plan import OPTIONS, misplaced, users_a_second, whole_seconds
-from chatproof.swarm.progress import closing
-from chatproof.swarm.search import step_seconds
-from chatproof.swarm.summary import Ended, load_section, verdict
+from chatproof.swarm.master.ledger import Ledger, ready
+from chatproof.swarm.master.live import Live
+from chatproof.swarm.master.output import finite
+from chatproof.swarm.master.progress import closing
+from chatproof.swarm.master.search import step_seconds
+from chatproof.swarm.master.summary import Ended, load_section, verdict
+from chatproof.swarm.streams.condense import condensed
+from chatproof.swarm.streams.kept import Tally
+from chatproof.swarm.worker import health as fitness
+from chatproof.swarm.worker.health import Health, complaints
+from chatproof.swarm.worker.journal import Batch, Begun, Inbox, Outbox, decode
 from chatproof.target import read_contract
 from chatproof.verdict import Exit
 from tests.load_server import event

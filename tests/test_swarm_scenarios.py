@@ -15,8 +15,8 @@ import pytest
 from chatproof.metrics import StreamRow
 from chatproof.record import Ending
 from chatproof.reference import Latency, embedded
-from chatproof.swarm.arrivals import Leg
-from chatproof.swarm.burst import burst
+from chatproof.swarm.asking.arrivals import Leg
+from chatproof.swarm.master.burst import burst
 from tests.load_run import command, ended, run, started, words
 from tests.load_server import CHUNKED, chunk, event, request, serving
 from tests.test_swarm_runs import KEY, assert_passed, seconds_to_the_end, until_connected

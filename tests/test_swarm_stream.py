@@ -19,13 +19,13 @@ from chatproof.reference import Reference, embedded, target_text
 from chatproof.reference.faults import FAULTS
 from chatproof.reference.variations import VARIATIONS
 from chatproof.run import terms_of
-from chatproof.swarm.ask import Ask, Asker, Workload
-from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.kept import IN_EVERY, exchange_of
-from chatproof.swarm.row import Collector, Origin, row_of
-from chatproof.swarm.stream import StreamFold
-from chatproof.swarm.trip import Limits, Trip
+from chatproof.swarm.asking.ask import Ask, Asker, Workload
+from chatproof.swarm.client.endpoint import Endpoint
+from chatproof.swarm.client.engine import Channel, Engine
+from chatproof.swarm.client.trip import Limits, Trip
+from chatproof.swarm.streams.kept import IN_EVERY, exchange_of
+from chatproof.swarm.streams.row import Collector, Origin, row_of
+from chatproof.swarm.streams.stream import StreamFold
 from chatproof.target import Target, parse_target, read_contract
 from tests.load_server import event, whole_stream
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproof.sse import Event
-from chatproof.swarm import chunk, ladder, stream
-from chatproof.swarm.ladder import Ladder
-from chatproof.swarm.stream import StreamFold
-from chatproof.swarm.template import Template
+from chatproof.swarm.streams import chunk, ladder, stream
+from chatproof.swarm.streams.ladder import Ladder
+from chatproof.swarm.streams.stream import StreamFold
+from chatproof.swarm.streams.template import Template
 from tests.load_server import event, whole_stream
 
 SLOTS = (*Ladder.__slots__, *StreamFold.__slots__)

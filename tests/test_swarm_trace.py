@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproof.reference import Latency, embedded, target_text
-from chatproof.swarm.aim import estimate, estimate_of_trace, reference_target
-from chatproof.swarm.arrivals import Leg, expected
-from chatproof.swarm.ask import Workload
+from chatproof.swarm.asking.aim import estimate, estimate_of_trace, reference_target
+from chatproof.swarm.asking.arrivals import Leg, expected
+from chatproof.swarm.asking.ask import Workload
+from chatproof.swarm.asking.plan import OPTIONS, fixed_options, trace_of
+from chatproof.swarm.asking.trace import Arrival, Sizes, Trace, TraceError, read_trace, share
 from chatproof.swarm.launch import command
-from chatproof.swarm.output import fingerprint
-from chatproof.swarm.plan import OPTIONS, fixed_options, trace_of
-from chatproof.swarm.trace import Arrival, Sizes, Trace, TraceError, read_trace, share
+from chatproof.swarm.master.output import fingerprint
 from chatproof.target import parse_target
 from tests.load_run import Run, run, truth
 
@@ -168,7 +168,7 @@ def test_more_than_memory_should_hold_is_refused_unless_the_run_ends_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A week's trace is not loaded whole by accident; its beginning can be played."""
-    monkeypatch.setattr("chatproof.swarm.trace.MOST", 50)
+    monkeypatch.setattr("chatproof.swarm.asking.trace.MOST", 50)
     text = "timestamp\n" + "0\n" * 50 + "100\n"
 
     with pytest.raises(TraceError, match="play its beginning, with a --duration"):

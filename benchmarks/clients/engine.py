@@ -12,13 +12,13 @@ import gevent
 
 from benchmarks.clients.common import Outcome, begin
 from benchmarks.clients.stamps import Stamps
-from chatproof.swarm import transport
-from chatproof.swarm.ask import Asker, Workload
-from chatproof.swarm.endpoint import Endpoint
-from chatproof.swarm.engine import Channel, Engine
-from chatproof.swarm.meters import settle_collector
-from chatproof.swarm.stream import StreamFold
-from chatproof.swarm.trip import Limits
+from chatproof.swarm.asking.ask import Asker, Workload
+from chatproof.swarm.client import transport
+from chatproof.swarm.client.endpoint import Endpoint
+from chatproof.swarm.client.engine import Channel, Engine
+from chatproof.swarm.client.trip import Limits
+from chatproof.swarm.streams.stream import StreamFold
+from chatproof.swarm.worker.meters import settle_collector
 
 
 def main() -> None:

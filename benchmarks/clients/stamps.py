@@ -7,7 +7,7 @@ its blank line, which is right for lines that end in a line feed, as those of th
 from __future__ import annotations
 
 from chatproof.record import Transfer
-from chatproof.swarm.chunk import UNFIT, decode
+from chatproof.swarm.streams.chunk import UNFIT, decode
 
 _DONE = b"data: [DONE]\n\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.peers.environment import environment, tokenizer
 from benchmarks.peers.process import Ended, run
 from benchmarks.row import RAMP_S, Told, Work
-from chatproof.swarm.transport import wall_offset
+from chatproof.swarm.client.transport import wall_offset
 
 NAME = "aiperf 0.13.0"
 PACKAGES = ("aiperf==0.13.0",)

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.peers.environment import environment, tokenizer
 from benchmarks.peers.process import Ended, run
 from benchmarks.row import RAMP_S, Told, Work
-from chatproof.swarm.transport import wall_offset
+from chatproof.swarm.client.transport import wall_offset
 
 NAME = "guidellm 0.8.1"
 PACKAGES = ("torch==2.13.0", "guidellm==0.8.1")

@@ -27,7 +27,7 @@ from chatproof.cli.screen import closing_line, show_rows
 from chatproof.gate import Part, weigh
 from chatproof.preflight import hint
 from chatproof.run import Judged, judge
-from chatproof.swarm.aim import UsageError
+from chatproof.swarm.asking.aim import UsageError
 from chatproof.swarm.launch import compare_targets, run_load
 from chatproof.target import read_contract
 from chatproof.verdict import Exit, Verdict, decide

@@ -12,10 +12,10 @@ import click
 from chatproof.cli import load_overhead
 from chatproof.cli.deployment import EXIT_CODES, Stop
 from chatproof.cli.load_overhead import Parsed
-from chatproof.swarm.aim import UsageError
-from chatproof.swarm.compare import compare_recorded
+from chatproof.swarm.asking.aim import UsageError
+from chatproof.swarm.asking.plan import Option, whole_seconds
+from chatproof.swarm.compare.compare import compare_recorded
 from chatproof.swarm.launch import COMMAND_OPTIONS, compare_targets, run_load, scenarios
-from chatproof.swarm.plan import Option, whole_seconds
 from chatproof.verdict import Exit
 
 

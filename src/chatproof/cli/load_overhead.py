@@ -16,10 +16,10 @@ from chatproof.metrics.binomial import carries
 from chatproof.metrics.compare import LEAST_PAIRS
 from chatproof.metrics.overhead import addable
 from chatproof.metrics.percentiles import quantile_of
-from chatproof.swarm.aim import UsageError
+from chatproof.swarm.asking.aim import UsageError
+from chatproof.swarm.asking.plan import positive, whole_seconds
+from chatproof.swarm.compare.overhead import overhead_of
 from chatproof.swarm.launch import measure_overhead, named
-from chatproof.swarm.overhead import overhead_of
-from chatproof.swarm.plan import positive, whole_seconds
 from chatproof.target.address import is_loopback
 from chatproof.verdict import Exit
 

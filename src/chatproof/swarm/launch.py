@@ -14,11 +14,11 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from chatproof.metrics.compare import LEAST_PAIRS
-from chatproof.swarm.aim import UsageError
-from chatproof.swarm.compare import Compared, compare_live
-from chatproof.swarm.plan import CLOSED, OPTIONS, Option, at_least_one, whole_seconds
-from chatproof.swarm.recorded import read_run
-from chatproof.swarm.side_by_side import Measure, Side, Turns, Unmeasured, confirm, in_turns, named_by
+from chatproof.swarm.asking.aim import UsageError
+from chatproof.swarm.asking.plan import CLOSED, OPTIONS, Option, at_least_one, whole_seconds
+from chatproof.swarm.compare.compare import Compared, compare_live
+from chatproof.swarm.compare.recorded import read_run
+from chatproof.swarm.compare.side_by_side import Measure, Side, Turns, Unmeasured, confirm, in_turns, named_by
 from chatproof.target import folder
 from chatproof.verdict import Exit
 

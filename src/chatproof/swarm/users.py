@@ -15,11 +15,11 @@ from locust.exception import StopUser
 
 from chatproof.record import Ending
 from chatproof.swarm import wiring
-from chatproof.swarm.arrivals import Leg
-from chatproof.swarm.ask import Workload
-from chatproof.swarm.engine import Channel
-from chatproof.swarm.member import REFUSED_PAUSE_S, Exhausted, Member
-from chatproof.swarm.plan import workloads_of
+from chatproof.swarm.asking.arrivals import Leg
+from chatproof.swarm.asking.ask import Workload
+from chatproof.swarm.asking.plan import workloads_of
+from chatproof.swarm.client.engine import Channel
+from chatproof.swarm.worker.member import REFUSED_PAUSE_S, Exhausted, Member
 
 NO_ANSWER = frozenset({Ending.REFUSED, Ending.CUT, Ending.RESET, Ending.MALFORMED})
 

@@ -14,12 +14,12 @@ from gevent.event import Event
 from locust import argument_parser
 from locust.runners import LocalRunner, WorkerRunner
 
-from chatproof.swarm.master_side import MasterSide
-from chatproof.swarm.member import Member
-from chatproof.swarm.plan import FIXED, OPTIONS, fixed_options, options_of
+from chatproof.swarm.asking.plan import FIXED, OPTIONS, fixed_options, options_of
+from chatproof.swarm.master.master_side import MasterSide
+from chatproof.swarm.master.web import add_page
 from chatproof.swarm.unhandled import Tell, tell_of_greenlets, telling
-from chatproof.swarm.web import add_page
-from chatproof.swarm.worker_side import WorkerSide
+from chatproof.swarm.worker.member import Member
+from chatproof.swarm.worker.worker_side import WorkerSide
 from chatproof.verdict import Exit
 
 QUIT_WITHIN_S = 5.0

@@ -1,0 +1,1 @@
+"""HTTP exchanges on kept connections, stamped by the kernel. Knows nothing of chat."""

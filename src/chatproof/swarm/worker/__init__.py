@@ -1,0 +1,1 @@
+"""One load process: makes the requests, looks at itself, and reports."""
