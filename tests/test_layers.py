@@ -24,6 +24,7 @@ LAYERS = (
 )
 SEAMS = ""  # the modules that are in no room: what ties a run to locust
 SWARM = ("client", "asking", "streams", "worker", "compare", "master", SEAMS)
+AT_LOCUST = {"users", "wiring", "worker.worker_side", "master.master_side", "master.muster"}
 COMMANDS = LAYERS[-2].split()
 ROW = {part: row for row, parts in enumerate(LAYERS) for part in parts.split()}
 PURE = [part for row in LAYERS[:2] for part in row.split()]
@@ -167,5 +168,8 @@ def test_only_load_patches_the_process() -> None:
     loaded = "import sys, chatproof.cli; print(*sorted({'locust', 'gevent'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
 
+    by_name = {name for name in MODULES for other in imports(name) if other.partition(".")[0] == "locust"}
+
     assert importers <= {"swarm", "load"}
+    assert {name.partition("swarm.")[2] for name in by_name if ".swarm." in name} == AT_LOCUST
     assert said.stdout.strip() == ""
