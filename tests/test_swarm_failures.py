@@ -14,8 +14,6 @@ from chatproof.reference import embedded
 from tests.load_run import Run, ended, environment
 from tests.test_swarm_runs import KEY
 
-pytestmark = pytest.mark.alone  # it measures
-
 # what is planted, as the last line of a locustfile; every one of these runs in a greenlet or a callback of its own
 PLANTED = {
     "the judge of what came": "member.Member._judge_one = broken",
@@ -90,6 +88,7 @@ def test_a_failure_of_ours_ends_the_run_invalid(name: str, tmp_path: Path) -> No
     assert "RuntimeError: planted" in found.said
 
 
+@pytest.mark.alone  # locust's own port for workers
 @pytest.mark.parametrize(
     "name", ["the judge of what came", "the reporter", "the end of a worker's run", "the plan"]
 )

@@ -20,8 +20,6 @@ from chatproof.target import folder
 from tests.load_run import ended, environment, started, truth
 from tests.test_swarm_runs import KEY, assert_passed, ids
 
-pytestmark = pytest.mark.alone  # it measures
-
 Process = subprocess.Popen[str]
 
 

@@ -37,7 +37,6 @@ OPEN = ("arrivals", "capacity", "spike")
 MIXED = ("assistant", "drafting", "classification", "extraction", "summarisation")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", EVERY)
 def test_every_scenario_runs_by_its_command_with_nothing_given(name: str, tmp_path: Path) -> None:
     """`chatproof load X` measures the embedded reference, says so, and its report names scenario and figures."""
@@ -55,7 +54,6 @@ def test_every_scenario_runs_by_its_command_with_nothing_given(name: str, tmp_pa
     )
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", EVERY)
 def test_every_scenario_is_a_plain_locust_file(name: str, tmp_path: Path) -> None:
     """`locust -f load/X.py` with a host makes the same run."""
@@ -69,7 +67,6 @@ def test_every_scenario_is_a_plain_locust_file(name: str, tmp_path: Path) -> Non
     assert found.load["streams"]["total"] == len(found.rows) > 0
 
 
-@pytest.mark.alone
 def test_two_runs_with_workers_side_by_side_do_not_meet(tmp_path: Path) -> None:
     """Each has its own workers and its own requests, and neither is told of a stranger."""
     options = ("--users", "4", "--duration", "3s", "--max-tokens", "20", "--processes", "2")
@@ -145,7 +142,6 @@ def test_what_strikes_the_command_ends_its_load_in_order(kind: signal.Signals, t
     assert "Traceback" not in found.said
 
 
-@pytest.mark.alone
 def test_a_load_that_was_killed_says_nothing_of_the_target(tmp_path: Path) -> None:
     """Exit 4, not a code that Python makes of a signal's number."""
     with embedded() as reference:
