@@ -135,7 +135,7 @@ def test_the_readmes_tables_are_the_codes_own() -> None:
 
 
 def test_one_line_does_all_set_up() -> None:
-    """The page's two lines name environments that exist, and the merge check runs the same line."""
+    """The page's lines name environments that exist, and the merge check runs the same line."""
     tox = configparser.ConfigParser()
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     merge = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -144,8 +144,9 @@ def test_one_line_does_all_set_up() -> None:
     assert [line.removeprefix(f"{install} && ") for line in FOR_PYTHON] == [
         "python3 -m tox run -e gate",
         "python3 -m tox run -e tests",
+        "python3 -m tox run -e accuracy",
     ]
-    assert all(f"testenv:{name}" in tox for name in ("gate", "tests"))
+    assert all(f"testenv:{name}" in tox for name in ("gate", "tests", "accuracy"))
     assert run in merge
     for step in re.findall(r"^    steps=\((.*)\)$", merge, re.MULTILINE)[0].split():
         assert f"testenv:{step}" in tox
