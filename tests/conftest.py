@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from chatproof.reference import Latency, Reference, embedded
 from chatproof.turns import turn
 
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -39,3 +41,16 @@ def my_turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     file.touch()
     with turn(file, alone=_is_alone(request.node)):
         yield
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Where the reference writes what it really sent."""
+    return tmp_path / "truth.jsonl"
+
+
+@pytest.fixture
+def reference(log: Path) -> Iterator[Reference]:
+    """A reference with a log of its own."""
+    with embedded(Latency(), log) as running:
+        yield running

@@ -13,12 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
 from chatproof.metrics import StreamRow
-from chatproof.target import folder
+from chatproof.reference import target_text
+from chatproof.target import folder, parse_target
 
+KEY = parse_target(target_text("http://127.0.0.1:1/v1"), name="t", beside=Path(), env={}).api_key
 Words = Callable[..., list[str]]  # a command line from a scenario and options
 
 
@@ -112,3 +116,32 @@ def truth(file: Path) -> list[dict[str, Any]]:
         time.sleep(0.3)
     lines = (json.loads(line) for line in file.read_text().splitlines())
     return [line for line in lines if line["path"].endswith("/chat/completions")]
+
+
+def assert_passed(found: Run) -> None:
+    """The target is found right. On a machine that others use too the client may rightly call itself unfit."""
+    assert found.exit_code == 0 or found.load["health"]["complaints"], found.said
+
+
+def ids(rows: tuple[StreamRow, ...] | list[dict[str, Any]]) -> list[str]:
+    """The request ids of rows or of the log, sorted."""
+    return sorted(row.stream_id if isinstance(row, StreamRow) else row["request_id"] for row in rows)
+
+
+def until_connected(url: str, process: subprocess.Popen[str], count: int) -> None:
+    """Waits until a process and its children have so many connections to a URL's port, or have asked for them."""
+    port = urlsplit(url).port or 80
+    for _ in range(600):
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        ends = [end.raddr.port for each in family for end in each.net_connections("tcp4") if end.raddr]
+        if ends.count(port) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"never {count} connections")
+
+
+def seconds_to_the_end(process: subprocess.Popen[str]) -> float:
+    """How long a process still takes to end."""
+    begun = time.monotonic()
+    process.wait(20)
+    return time.monotonic() - begun

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatproof.reference import embedded
-from tests.load_run import Run, ended, environment
-from tests.test_swarm_runs import KEY
+from tests.load_run import KEY, Run, ended, environment
 
 # what is planted, as the last line of a locustfile; every one of these runs in a greenlet or a callback of its own
 PLANTED = {

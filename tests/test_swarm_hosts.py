@@ -15,25 +15,11 @@ from pathlib import Path
 import pytest
 
 from chatproof.record import Ending
-from chatproof.reference import Latency, Reference, embedded
+from chatproof.reference import Reference
 from chatproof.target import folder
-from tests.load_run import ended, environment, started, truth
-from tests.test_swarm_runs import KEY, assert_passed, ids
+from tests.load_run import KEY, assert_passed, ended, environment, ids, started, truth
 
 Process = subprocess.Popen[str]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """Where the reference writes what it really sent."""
-    return tmp_path / "truth.jsonl"
-
-
-@pytest.fixture
-def reference(log: Path) -> Iterator[Reference]:
-    """A reference with a log of its own."""
-    with embedded(Latency(), log) as running:
-        yield running
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from chatproof.swarm.master.summary import Ended, load_section, verdict
 from chatproof.swarm.streams.condense import condensed
 from chatproof.swarm.streams.kept import Tally
 from chatproof.swarm.worker import health as fitness
+from chatproof.swarm.worker.backlog import Backlog
 from chatproof.swarm.worker.health import Health, complaints
 from chatproof.swarm.worker.journal import Batch, Begun, Inbox, Outbox, decode
 from chatproof.target import read_contract
@@ -321,6 +322,21 @@ def test_the_advice_tells_a_full_machine_from_a_full_client() -> None:
         "others had the core that the client needed, 40% of the time, while it used 10% of one"
     )
     assert "--processes" not in told
+
+
+@pytest.mark.parametrize(("count", "size"), [(257, 0), (65, 1 << 20), (1, (64 << 20) + 1)])
+def test_what_waits_to_be_judged_is_bounded_in_number_and_in_bytes(count: int, size: int) -> None:
+    """One less, or one taken, and there is room again; nothing is dropped, and the first comes first."""
+    backlog: Backlog[int] = Backlog()
+    room = []
+    for number in range(count):
+        room.append(not backlog.full)
+        backlog.put(number, size)
+
+    assert (all(room), backlog.full) == (True, True)
+    assert backlog.take() == 0
+    assert not backlog.full
+    assert bool(backlog) == (count > 1)
 
 
 # --- the verdict ---------------------------------------------------------------------------------------------

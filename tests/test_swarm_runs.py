@@ -7,48 +7,30 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 
-from chatproof.metrics import StreamRow
 from chatproof.record import Ending
 from chatproof.reference import Latency, Reference, embedded, target_text
-from chatproof.target import parse_target
-from tests.load_run import Run, ended, run, started, truth
+from tests.load_run import (
+    KEY,
+    Run,
+    assert_passed,
+    ended,
+    ids,
+    run,
+    seconds_to_the_end,
+    started,
+    truth,
+    until_connected,
+)
 from tests.load_server import CHUNKED, chunk, request, serving, whole_stream
 
 pytestmark = pytest.mark.alone  # it measures
 
 MS = 1_000_000
-KEY = parse_target(target_text("http://127.0.0.1:1/v1"), name="t", beside=Path(), env={}).api_key
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """Where the reference writes what it really sent."""
-    return tmp_path / "truth.jsonl"
-
-
-@pytest.fixture
-def reference(log: Path) -> Iterator[Reference]:
-    """A reference with a log of its own."""
-    with embedded(Latency(), log) as running:
-        yield running
-
-
-def assert_passed(found: Run) -> None:
-    """The target is found right. On a machine that others use too the client may rightly call itself unfit."""
-    assert found.exit_code == 0 or found.load["health"]["complaints"], found.said
-
-
-def ids(rows: tuple[StreamRow, ...] | list[dict[str, Any]]) -> list[str]:
-    """The request ids of rows or of the log, sorted."""
-    return sorted(row.stream_id if isinstance(row, StreamRow) else row["request_id"] for row in rows)
 
 
 def contents(line: dict[str, Any]) -> list[int]:
@@ -191,25 +173,6 @@ def test_a_killed_worker_makes_the_run_invalid_and_its_streams_are_named(
     assert len({row.worker for row in lost}) == 1
     assert set(ids(truth(log))) <= set(ids(found.rows))
     assert "streams were lost" in found.said
-
-
-def until_connected(url: str, process: subprocess.Popen[str], count: int) -> None:
-    """Waits until a process and its children have so many connections to a URL's port, or have asked for them."""
-    port = urlsplit(url).port
-    for _ in range(600):
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        ends = [end.raddr.port for each in family for end in each.net_connections("tcp4") if end.raddr]
-        if ends.count(port) >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"never {count} connections")
-
-
-def seconds_to_the_end(process: subprocess.Popen[str]) -> float:
-    """How long a process still takes to end."""
-    begun = time.monotonic()
-    process.wait(20)
-    return time.monotonic() - begun
 
 
 STRUCK = {

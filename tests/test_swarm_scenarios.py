@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from chatproof.metrics import StreamRow
@@ -17,9 +17,18 @@ from chatproof.record import Ending
 from chatproof.reference import Latency, embedded
 from chatproof.swarm.asking.arrivals import Leg
 from chatproof.swarm.master.burst import burst
-from tests.load_run import command, ended, run, started, words
+from tests.load_run import (
+    KEY,
+    assert_passed,
+    command,
+    ended,
+    run,
+    seconds_to_the_end,
+    started,
+    until_connected,
+    words,
+)
 from tests.load_server import CHUNKED, chunk, event, request, serving
-from tests.test_swarm_runs import KEY, assert_passed, seconds_to_the_end, until_connected
 
 NS = 1_000_000_000
 MS = 1_000_000

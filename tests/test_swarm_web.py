@@ -21,8 +21,7 @@ import pytest
 
 from chatproof.reference import embedded
 from chatproof.target import folder
-from tests.load_run import environment
-from tests.test_swarm_runs import KEY
+from tests.load_run import KEY, environment
 
 pytestmark = pytest.mark.alone  # it measures
 

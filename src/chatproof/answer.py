@@ -15,7 +15,7 @@ from typing import Any
 from chatproof import sse
 from chatproof.asked import CHAT_ROUTE, NONCE, Asked
 from chatproof.decode import Number, decode_json, decoded
-from chatproof.record import Ending, Transfer
+from chatproof.record import BROKEN_OFF, Ending, Transfer
 
 __all__ = [
     "CHAT_ROUTE",
@@ -266,8 +266,8 @@ class Answer(Asked):
     def ending(self) -> Ending:
         """How the answer ended, by the list that load runs use too."""
         transfer = self.exchange.transfer
-        if transfer in _BY_TRANSFER and not (transfer is Transfer.STALLED and self.dones):
-            return _BY_TRANSFER[transfer]
+        if transfer in BROKEN_OFF and not (transfer is Transfer.STALLED and self.dones):
+            return BROKEN_OFF[transfer]
         if self.status == 429:
             return Ending.RATE_LIMITED
         if self.status is None or not 200 <= self.status < 300:
@@ -280,15 +280,3 @@ class Answer(Asked):
             return Ending.MALFORMED
         finished = bool(self.finishes) and any(event.terminated for event in self.dones)
         return Ending.COMPLETE if finished else Ending.CUT
-
-
-_BY_TRANSFER = {
-    Transfer.REFUSED: Ending.REFUSED,
-    Transfer.TIMED_OUT: Ending.TIMED_OUT,
-    Transfer.STALLED: Ending.STALLED,
-    Transfer.RESET: Ending.RESET,
-    Transfer.CUT: Ending.CUT,
-    Transfer.MALFORMED: Ending.MALFORMED,
-    Transfer.CAPPED: Ending.MALFORMED,
-    Transfer.LEFT: Ending.LEFT,
-}

@@ -7,7 +7,7 @@ Secrets never enter a record: the edge that makes it has already put typed marke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,6 +45,18 @@ class Ending(StrEnum):
     LEFT = "left"
     LOST = "lost"
     STILL_RUNNING = "still_running"
+
+
+BROKEN_OFF: Mapping[Transfer, Ending] = {  # how an answer ended whose transfer did not end whole
+    Transfer.REFUSED: Ending.REFUSED,
+    Transfer.TIMED_OUT: Ending.TIMED_OUT,
+    Transfer.STALLED: Ending.STALLED,
+    Transfer.RESET: Ending.RESET,
+    Transfer.CUT: Ending.CUT,
+    Transfer.MALFORMED: Ending.MALFORMED,
+    Transfer.CAPPED: Ending.MALFORMED,
+    Transfer.LEFT: Ending.LEFT,
+}
 
 
 @dataclass(frozen=True, slots=True)

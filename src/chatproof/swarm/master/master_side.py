@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
-import psutil  # type: ignore[import-untyped]
+import psutil
 from locust.runners import MasterRunner
 
 from chatproof.swarm.asking import aim

@@ -12,22 +12,12 @@ from typing import Any
 
 from chatproof.answer import Number, decode_json
 from chatproof.metrics import StreamRow
-from chatproof.record import Ending, Read, Transfer
+from chatproof.record import BROKEN_OFF, Ending, Read, Transfer
 from chatproof.swarm.asking.ask import Ask
 from chatproof.swarm.client.transport import KERNEL_CLOCK
 from chatproof.swarm.client.trip import Trip
 from chatproof.swarm.streams.stream import INFLATED, StreamFold
 
-_BY_TRANSFER = {
-    Transfer.REFUSED: Ending.REFUSED,
-    Transfer.TIMED_OUT: Ending.TIMED_OUT,
-    Transfer.STALLED: Ending.STALLED,
-    Transfer.RESET: Ending.RESET,
-    Transfer.CUT: Ending.CUT,
-    Transfer.MALFORMED: Ending.MALFORMED,
-    Transfer.CAPPED: Ending.MALFORMED,
-    Transfer.LEFT: Ending.LEFT,
-}
 BODY_CAP = 1 << 16  # of an unstreamed answer or an error: more is not judged
 
 
@@ -71,8 +61,8 @@ class Origin:
 
 def stream_ending(trip: Trip, fold: StreamFold, looks: bytes) -> Ending:
     """How an answer to `stream: true` ended."""
-    if trip.transfer in _BY_TRANSFER and not (trip.transfer is Transfer.STALLED and fold.dones):
-        return _BY_TRANSFER[trip.transfer]
+    if trip.transfer in BROKEN_OFF and not (trip.transfer is Transfer.STALLED and fold.dones):
+        return BROKEN_OFF[trip.transfer]
     if trip.status == 429:
         return Ending.RATE_LIMITED
     if trip.status is None or not 200 <= trip.status < 300:
@@ -86,8 +76,8 @@ def stream_ending(trip: Trip, fold: StreamFold, looks: bytes) -> Ending:
 
 def sync_ending(trip: Trip, value: object) -> Ending:
     """How an answer to an unstreamed request ended."""
-    if trip.transfer in _BY_TRANSFER:
-        return _BY_TRANSFER[trip.transfer]
+    if trip.transfer in BROKEN_OFF:
+        return BROKEN_OFF[trip.transfer]
     if trip.status == 429:
         return Ending.RATE_LIMITED
     if trip.status is None or not 200 <= trip.status < 300:

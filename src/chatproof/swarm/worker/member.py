@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -30,6 +29,7 @@ from chatproof.swarm.client.trip import Limits, Trip
 from chatproof.swarm.streams.kept import Watch
 from chatproof.swarm.streams.row import Collector, Origin, row_of, still_running
 from chatproof.swarm.streams.stream import StreamFold
+from chatproof.swarm.worker.backlog import Backlog
 from chatproof.swarm.worker.journal import Begun
 from chatproof.swarm.worker.probes import Probes
 from chatproof.swarm.worker.reporter import Reporter, Send
@@ -38,8 +38,6 @@ from chatproof.target import Target
 KEEP_BYTES = 512 * 1024  # of a sampled stream
 REFUSED_PAUSE_S = 0.5  # an unreachable target must not make a user spin
 SAMPLES_PER_S = 10  # a sampled stream takes about 2 ms to judge in full
-UNJUDGED_CAP = 256
-UNJUDGED_BYTES = 64 << 20  # events of a megabyte each must not fill the memory
 ERRORS_JUDGED_PER_S = 50  # a storm of 429s must not cost the client its time
 IN_FLIGHT_CAP = 4000  # of the open loop, a worker: beyond it arrivals are dropped and counted
 CUT_WITHIN_S = 0.2  # what is still connecting has nothing to hang up on
@@ -95,8 +93,7 @@ class Member:
         self._until = 0.0
         self._idle: list[Channel] = []
         self._tasks: list[gevent.Greenlet] = []
-        self._unjudged: deque[Unjudged] = deque()
-        self._unjudged_bytes = 0  # of their bodies, which is more than is kept of them
+        self._unjudged: Backlog[Unjudged] = Backlog()
         self._to_judge = Event()
         self._samples = PerSecond(SAMPLES_PER_S)
         self._tasks.append(gevent.spawn(self._judge_all_the_while))
@@ -118,7 +115,7 @@ class Member:
     ) -> StreamRow:
         """One request from its start to its row; Exhausted where the budget allows none."""
         # a saturated client slows its load rather than judge less of it
-        while self._much_unjudged and not self.stopping:
+        while self._unjudged.full and not self.stopping:
             gevent.sleep(0.002)
         if self.stopping:
             raise Exhausted
@@ -163,8 +160,7 @@ class Member:
             self._flights.pop(ask.stream_id, None)
         status = None if ask.stream_id in self._cut else trip.status
         if status is not None and (status < 400 or self._errors.allows()):
-            self._unjudged.append((ask, trip, sink, wall_ns, in_full))
-            self._unjudged_bytes += trip.body_bytes
+            self._unjudged.put((ask, trip, sink, wall_ns, in_full), trip.body_bytes)
             self._to_judge.set()
         self._finished(row, trip.body_bytes)
         if row.ending is Ending.REFUSED:
@@ -245,13 +241,8 @@ class Member:
                 self._judge_one()
                 gevent.sleep(0)  # whatever has arrived is read first
 
-    @property
-    def _much_unjudged(self) -> bool:
-        return len(self._unjudged) > UNJUDGED_CAP or self._unjudged_bytes > UNJUDGED_BYTES
-
     def _judge_one(self) -> None:
-        ask, trip, sink, wall_ns, in_full = self._unjudged.popleft()
-        self._unjudged_bytes -= trip.body_bytes
+        ask, trip, sink, wall_ns, in_full = self._unjudged.take()
         self._watch.look(ask, trip, sink, wall_ns, self.epoch_ns, in_full=in_full)
 
     # --- the end --------------------------------------------------------------------------------------------
