@@ -59,6 +59,34 @@ def row(run: Judged, clause: str) -> ClauseRow:
 GOOD = sync_answer({"usage.credits": "0.0792", "usage.credits_usd_reference": "0.0000792"}).exchange
 
 
+LOSES_IT = """
+import os, signal
+
+def test_first():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        pass
+
+def test_second():
+    open(os.environ["SECOND"], "w").close()
+"""
+
+
+def test_an_interrupt_that_is_lost_on_its_way_stops_the_run_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what is raised in a finaliser or a callback; the probe that runs ends, and none after it begins."""
+    second = tmp_path / "second"
+    monkeypatch.setenv("SECOND", str(second))
+    probes = tmp_path / "test_lost.py"
+    probes.write_text(LOSES_IT)
+
+    with pytest.raises(KeyboardInterrupt):
+        check(Conductor(target(), 1), select=[str(probes)])
+    assert not second.exists()
+
+
 def test_every_clause_has_a_row() -> None:
     """Whatever a run saw, its rows are the contract's clauses, in order."""
     assert [row.id for row in judged().rows] == list(read_contract().ids)

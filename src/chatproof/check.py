@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import FrameType
 
 import pytest
 
@@ -34,6 +37,7 @@ class Conductor:
     on_report: Callable[[ProbeReport], None] = lambda report: None
     judged: Judged | None = field(default=None, init=False)
     interrupted: bool = field(default=False, init=False)
+    struck: bool = field(default=False, init=False)  # by Ctrl-C, whatever became of its exception
     due: set[str] = field(default_factory=set, init=False)  # probes that have not come to their end
     lost: list[str] = field(default_factory=list, init=False)
 
@@ -60,6 +64,8 @@ class Conductor:
         """Take a probe off the list; that of a worker which crashed has no last phase."""
         if report.when == "teardown":
             self.due.discard(report.nodeid)
+        if self.struck:
+            raise KeyboardInterrupt  # the one that Python raised was lost: in a finaliser or a callback it is
 
     def _collected(self, ids: Iterable[str]) -> None:
         self.due |= set(ids)
@@ -88,7 +94,12 @@ def check(conductor: Conductor, *, jobs: int = 1, select: Sequence[str] = ()) ->
     arguments += [word for name in LEFT_OUT for word in ("-p", f"no:{name}")] + ["-o", "addopts="]
     arguments += ["-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else ["-p", "no:xdist"]
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _no_options_of_others():
+    with (
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        _no_options_of_others(),
+        _noting(conductor),
+    ):
         code = pytest.main(arguments, plugins=[conductor])
     if conductor.interrupted:
         if conductor.judged is None:
@@ -101,6 +112,25 @@ def check(conductor: Conductor, *, jobs: int = 1, select: Sequence[str] = ()) ->
         reasons = lost or [f"pytest ended with {code!r}:", said.getvalue()]
         raise CheckFailed("\n".join(["not every probe was run", *reasons]))
     return judged
+
+
+@contextlib.contextmanager
+def _noting(conductor: Conductor) -> Iterator[None]:
+    """Remember a Ctrl-C beside raising it; only the main thread hears of one."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield
+        return
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        conductor.struck = True
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, strike)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
